@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""
+Print the path of a free-threaded CPython, and get one where there is none.
+
+Looked for in this order: PATH and what this script built before; `uv python install`; a build of
+the newest CPython source that Debian's archive serves (minutes, once). What it makes is kept in
+$FTDEMO_CACHE, or else in ~/.cache/ftdemo. Progress goes to stderr, the path to stdout.
+
+Standard library only, and nothing else in the project depends on how it works: noxfile.py runs it
+and reads the path. A project copied from this one can drop it where CI has its interpreters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+WANTED = ("3.15t", "3.14t", "3.13t")  # in this order, where there is a choice
+UV_WANTED = "3.14t"  # what upstream calls supported and final
+BUILD_PACKAGES = ("gcc", "make", "libc6-dev", "libssl-dev", "libffi-dev", "zlib1g-dev")
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+SUITES = ("sid", "testing", "stable")
+ASK = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED'))"
+
+
+class UnavailableError(Exception):
+    """This way of getting an interpreter does not work here; the message says why."""
+
+
+def cache() -> Path:
+    """Where built interpreters are kept; bin/ in it holds links to them."""
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftdemo"
+    return Path(os.environ.get("FTDEMO_CACHE") or default).absolute()
+
+
+def say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def is_free_threaded(path: str) -> bool:
+    """Whether path is an interpreter that starts, of a free-threaded build."""
+    try:
+        asked = subprocess.run(
+            [path, "-c", ASK], capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.stdout.strip() == "1"
+
+
+def find() -> str | None:
+    """Find a free-threaded interpreter that is already here, the newest first."""
+    search = os.pathsep.join([os.environ.get("PATH", os.defpath), str(cache() / "bin")])
+    for version in WANTED:
+        path = shutil.which(f"python{version}", path=search)
+        if path and is_free_threaded(path):
+            return path
+    return None
+
+
+def from_uv() -> str:
+    """Let uv download a build from python-build-standalone."""
+    beside = str(Path(sys.executable).parent)  # in a virtual environment that is not activated
+    uv = shutil.which("uv") or shutil.which("uv", path=beside)
+    if uv is None:
+        raise UnavailableError("uv is not installed")
+    say(f"uv python install {UV_WANTED}")
+    installed = subprocess.run(
+        [uv, "python", "install", UV_WANTED],
+        stdout=sys.stderr,
+        check=False,
+        env={"UV_PYTHON_INSTALL_BIN": "0", "UV_HTTP_RETRIES": "1", **os.environ},
+    )
+    if installed.returncode != 0:
+        raise UnavailableError(f"uv python install {UV_WANTED} failed")
+    found = subprocess.run(
+        [uv, "python", "find", "--no-project", "--no-python-downloads", UV_WANTED],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    link(found.stdout.strip())
+    return found.stdout.strip()
+
+
+def from_source(work: Path) -> str:
+    """
+    Build the newest source that Debian's archive serves. 3.13 is the first that can do without.
+
+    The system's own package lists are left alone; only missing build tools are installed.
+    """
+    if shutil.which("apt-get") is None:
+        raise UnavailableError("no apt-get here, which the build from source gets its source with")
+    install_build_packages()
+    archive = download_source(work)
+    version = re.sub(r"^.*_([0-9.]+[0-9]).*$", r"\1", archive.name)
+    prefix = cache() / f"cpython-{version}t"
+    say(f"building CPython {version}, free-threaded, into {prefix}")
+    with tarfile.open(archive) as tar:
+        if sys.version_info >= (3, 12):
+            tar.extractall(work, filter="data")
+        else:
+            tar.extractall(work)
+    (source,) = (path.parent for path in work.glob("*/configure"))
+    options = ["--disable-gil", "--disable-test-modules", f"--prefix={prefix}", "-q"]
+    logged(["./configure", *options], source, work / "configure.log")
+    jobs = os.cpu_count() or 1
+    logged(["make", f"-j{jobs}"], source, work / "make.log")
+    logged(["make", "altinstall"], source, work / "install.log")
+    minor = ".".join(version.split(".")[:2])
+    python = str(prefix / "bin" / f"python{minor}t")
+    if not is_free_threaded(python):
+        raise UnavailableError(f"the build gave no working {python}")
+    link(python)
+    return python
+
+
+def install_build_packages() -> None:
+    known = subprocess.run(
+        ["dpkg-query", "-W", "-f", "${db:Status-Abbrev}${Package}\n", *BUILD_PACKAGES],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    installed = {line[3:].strip() for line in known.stdout.splitlines() if line.startswith("ii")}
+    missing = [package for package in BUILD_PACKAGES if package not in installed]
+    if not missing:
+        return
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
+    if os.geteuid() != 0:
+        raise UnavailableError(f"the build from source needs: sudo {' '.join(command)}")
+    say(" ".join(command))
+    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for step in (["apt-get", "update", "-qq"], command):
+        subprocess.run(step, stdout=sys.stderr, check=True, env=env)
+
+
+def download_source(work: Path) -> Path:
+    """Download the newest CPython source tarball, of those the archive lists and really has."""
+    sites = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    archives = [uri for uri in sites.stdout.split() if uri.rstrip("/").endswith("/debian")]
+    if not archives:
+        raise UnavailableError("apt knows no Debian archive")
+    sources = work / "sources.list"
+    for directory in ("state/lists/partial", "cache/archives/partial"):
+        (work / directory).mkdir(parents=True, exist_ok=True)
+    apt = [
+        *("-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=-"),
+        *("-o", f"Dir::State={work / 'state'}", "-o", "Dir::State::status=/dev/null"),
+        *("-o", f"Dir::Cache={work / 'cache'}", "-o", "APT::Sandbox::User="),
+    ]
+    for suite in SUITES:
+        sources.write_text(f"deb-src [signed-by={KEYRING}] {archives[0]} {suite} main\n")
+        say(f"looking for CPython's source in Debian {suite}")
+        if subprocess.run(["apt-get", *apt, "update", "-qq"], check=False).returncode != 0:
+            continue
+        for package in (f"python{version.rstrip('t')}" for version in WANTED):
+            subprocess.run(
+                ["apt-get", *apt, "source", "-qq", "--download-only", "--tar-only", package],
+                cwd=work,
+                stdout=sys.stderr,
+                check=False,
+            )
+            for archive in work.glob(f"{package}_*.orig.tar.*"):
+                return archive
+    raise UnavailableError("Debian's archive serves no source of CPython 3.13 or newer")
+
+
+def logged(command: list[str], cwd: Path, log: Path) -> None:
+    """Run command with its output in log, and a sign of life on stderr every ten seconds."""
+    started = time.monotonic()
+    done = threading.Event()
+
+    def show() -> None:
+        while not done.wait(10):
+            with log.open("rb") as output:
+                lines = sum(1 for _ in output)
+            say(f"  {' '.join(command[:2])}: {time.monotonic() - started:.0f} s, {lines} lines")
+
+    with log.open("wb") as output:
+        shower = threading.Thread(target=show, daemon=True)
+        shower.start()
+        ran = subprocess.run(command, cwd=cwd, stdout=output, stderr=subprocess.STDOUT, check=False)
+        done.set()
+        shower.join()
+    if ran.returncode != 0:
+        tail = log.read_text(errors="replace").splitlines()[-20:]
+        raise UnavailableError("\n".join([f"{' '.join(command)} failed:", *tail]))
+
+
+def link(python: str) -> None:
+    """Make python findable as pythonX.Yt in the cache's bin/, once it is complete."""
+    asked = subprocess.run(
+        [python, "-c", "import sys; print('python%d.%dt' % sys.version_info[:2])"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    if os.name != "nt":
+        target = cache() / "bin" / asked.stdout.strip()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}")
+        temporary.symlink_to(python)
+        temporary.replace(target)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--only", choices=["find", "uv", "source"], help="try this way alone")
+    only = parser.parse_args().only
+
+    python = find() if only in {None, "find"} else None
+    reasons = []
+    if python is None and only in {None, "uv"}:
+        try:
+            python = from_uv()
+        except UnavailableError as error:
+            reasons.append(str(error))
+    if python is None and only in {None, "source"}:
+        cache().mkdir(parents=True, exist_ok=True)
+        try:
+            with tempfile.TemporaryDirectory(prefix="build-", dir=cache()) as work:
+                python = from_source(Path(work))
+        except (UnavailableError, subprocess.CalledProcessError) as error:
+            reasons.append(str(error))
+    if python is None:
+        say("no free-threaded CPython is to be had here:")
+        for reason in reasons or ["none is on PATH"]:
+            say(f"- {reason}")
+        return 1
+    print(python)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,89 @@
+/* Checks of arguments, the same for both twins. None of them runs Python
+ * code, so a caller may rely on what it knew before. */
+#ifndef FTDEMO_ARGS_H
+#define FTDEMO_ARGS_H
+
+#include "compat.h"
+
+static inline int
+check_nargs(const char *function, Py_ssize_t nargs, Py_ssize_t expected)
+{
+    if (nargs == expected) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError,
+                 "%s() takes exactly %zd arguments (%zd given)", function,
+                 expected, nargs);
+    return -1;
+}
+
+static inline int
+check_no_keywords(const char *function, PyObject *kwnames)
+{
+    if (kwnames == NULL || PyTuple_Size(kwnames) == 0) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() takes no keyword arguments", function);
+    return -1;
+}
+
+static inline int
+check_type(const char *function, PyObject *arg, PyTypeObject *type)
+{
+    if (PyObject_TypeCheck(arg, type)) {
+        return 0;
+    }
+    PyErr_Format(PyExc_TypeError, "%s() expected %R, got %R", function,
+                 (PyObject *)type, (PyObject *)Py_TYPE(arg));
+    return -1;
+}
+
+/* The value of an int, and nothing else: a bool, a float or an object with
+ * __index__ is a TypeError. Past 64 bits, *overflow is -1 or 1, as the sign. */
+static inline int
+exact_int(PyObject *arg, int64_t *value, int *overflow)
+{
+    if (!PyLong_CheckExact(arg)) {
+        PyErr_Format(PyExc_TypeError, "expected an int, got %R",
+                     (PyObject *)Py_TYPE(arg));
+        return -1;
+    }
+    *value = PyLong_AsLongLongAndOverflow(arg, overflow);
+    return 0;
+}
+
+static inline int
+exact_int64(PyObject *arg, int64_t *value)
+{
+    int overflow;
+    if (exact_int(arg, value, &overflow) < 0) {
+        return -1;
+    }
+    if (overflow != 0) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "int does not fit a signed 64-bit integer");
+        return -1;
+    }
+    return 0;
+}
+
+/* An amount of minor units. Past 64 bits it is UINT64_MAX, which is more than
+ * any balance can pay or take: the operation itself then fails as it should. */
+static inline int
+exact_count(PyObject *arg, int64_t minimum, uint64_t *count)
+{
+    int64_t value;
+    int overflow;
+    if (exact_int(arg, &value, &overflow) < 0) {
+        return -1;
+    }
+    if (overflow < 0 || (overflow == 0 && value < minimum)) {
+        PyErr_Format(PyExc_ValueError, "expected at least %lld, got %R",
+                     (long long)minimum, arg);
+        return -1;
+    }
+    *count = overflow > 0 ? UINT64_MAX : (uint64_t)value;
+    return 0;
+}
+
+#endif /* !FTDEMO_ARGS_H */

@@ -1,0 +1,132 @@
+/* What older Pythons and the stable ABI for both builds (PEP 803) lack.
+ *
+ * Every #if on a version or an ABI that is not about a module's declaration
+ * stands here, so that the other files read as if there were one Python.
+ * A larger set of such stand-ins: https://github.com/python/pythoncapi-compat */
+#ifndef FTDEMO_COMPAT_H
+#define FTDEMO_COMPAT_H
+
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Critical sections came with 3.13. On a build with the GIL they are plain
+ * blocks, here as there; the braces must pair in the same way. */
+#if PY_VERSION_HEX < 0x030D0000
+#define Py_BEGIN_CRITICAL_SECTION(op) {
+#define Py_END_CRITICAL_SECTION() }
+#define Py_BEGIN_CRITICAL_SECTION2(a, b) {
+#define Py_END_CRITICAL_SECTION2() }
+#endif
+
+/* Also of 3.13; under the GIL no other thread comes between the two steps
+ * unless the key's own __eq__ lets one in, and then setdefault still holds. */
+#if PY_VERSION_HEX < 0x030D0000
+static inline int
+PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value,
+                     PyObject **result)
+{
+    *result = Py_XNewRef(PyDict_SetDefault(dict, key, value));
+    return *result == NULL ? -1 : *result != value;
+}
+#endif
+
+/* A method that takes more than (self, arg), for PyMethodDef. */
+#define CFUNCTION(function) ((PyCFunction)(void (*)(void))(function))
+
+/* 3.15 gave tp_traverse and m_traverse accessors without side effects. */
+#if PY_VERSION_HEX < 0x030F0000
+#define PyModule_GetState_DuringGC PyModule_GetState
+#endif
+
+/* Instances. abi3t hides PyObject, so there the struct holds the data alone,
+ * which lies behind the object in a place that only the type knows. */
+#ifdef Py_TARGET_ABI3T
+#define OBJECT_HEAD
+#define BASICSIZE(type) (-(int)sizeof(type))
+#define END_SLOTS                                                             \
+    {Py_tp_token, Py_TP_USE_SPEC},                                            \
+    {                                                                         \
+        0, NULL                                                               \
+    }
+
+/* The data of self, an instance of the type made from spec or of a subclass
+ * of it. Cannot fail: a method is only ever called on such an instance. */
+static inline void *
+object_data(PyObject *self, PyType_Spec *spec)
+{
+    PyTypeObject *defining_class;
+    (void)PyType_GetBaseByToken(Py_TYPE(self), spec, &defining_class);
+    void *data = PyObject_GetTypeData(self, defining_class);
+    Py_DECREF(defining_class);
+    return data;
+}
+#else
+#define OBJECT_HEAD PyObject_HEAD
+#define BASICSIZE(type) ((int)sizeof(type))
+#define END_SLOTS {0, NULL}
+#define object_data(self, spec) ((void *)(self))
+#endif
+
+/* A lock of one's own: PyMutex, one byte that needs no cleaning up, since
+ * 3.13; before that and in the stable ABI, which lacks it, an allocated lock.
+ * mutex_lock() is called with an attached thread state, and while it waits
+ * it detaches, so that neither the GIL nor a stop-the-world pause can
+ * deadlock with the thread that holds the lock. */
+#if PY_VERSION_HEX >= 0x030D0000 && !defined(Py_LIMITED_API)
+typedef PyMutex mutex_t;
+
+static inline int
+mutex_init(mutex_t *mutex)
+{
+    *mutex = (mutex_t){0};
+    return 0;
+}
+
+static inline void
+mutex_fini(mutex_t *Py_UNUSED(mutex))
+{
+}
+
+#define mutex_lock PyMutex_Lock
+#define mutex_unlock PyMutex_Unlock
+#else
+typedef PyThread_type_lock mutex_t;
+
+static inline int
+mutex_init(mutex_t *mutex)
+{
+    *mutex = PyThread_allocate_lock();
+    if (*mutex == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
+static inline void
+mutex_fini(mutex_t *mutex)
+{
+    if (*mutex != NULL) {
+        PyThread_free_lock(*mutex);
+    }
+}
+
+static inline void
+mutex_lock(mutex_t *mutex)
+{
+    if (!PyThread_acquire_lock(*mutex, NOWAIT_LOCK)) {
+        Py_BEGIN_ALLOW_THREADS
+        PyThread_acquire_lock(*mutex, WAIT_LOCK);
+        Py_END_ALLOW_THREADS
+    }
+}
+
+static inline void
+mutex_unlock(mutex_t *mutex)
+{
+    PyThread_release_lock(*mutex);
+}
+#endif
+
+#endif /* !FTDEMO_COMPAT_H */

@@ -1,0 +1,196 @@
+/* Native data and long work: releasing the GIL.
+ *
+ * The lock is made for the first buffer that is long enough to release the
+ * GIL for, as hashlib did until 3.12; an object that never sees one goes
+ * without and relies on the GIL. The ready twin always has a lock.
+ * Read next: work.c. */
+
+#include "module.h"
+
+/* Releasing the GIL costs more than summing up less; hashlib's threshold. */
+#define DETACH_MINSIZE 2048
+
+typedef struct {
+    OBJECT_HEAD
+    PyThread_type_lock mutex; /* NULL until a long buffer comes */
+    uint32_t a;
+    uint32_t b;
+} Checksum;
+
+#define Checksum_CAST(op) ((Checksum *)object_data((op), &checksum_spec))
+
+/* Adler-32 (RFC 1950); 5552 bytes are as many as fit 32 bits unreduced. */
+static void
+update(Checksum *self, const unsigned char *data, Py_ssize_t size)
+{
+    uint32_t a = self->a;
+    uint32_t b = self->b;
+    while (size > 0) {
+        Py_ssize_t chunk = Py_MIN(size, 5552);
+        size -= chunk;
+        while (chunk-- > 0) {
+            a += *data++;
+            b += a;
+        }
+        a %= 65521;
+        b %= 65521;
+    }
+    self->a = a;
+    self->b = b;
+}
+
+static PyObject *
+checksum_update(PyObject *op, PyObject *arg)
+{
+    Checksum *self = Checksum_CAST(op);
+    Py_buffer view;
+    if (PyObject_GetBuffer(arg, &view, PyBUF_SIMPLE) < 0) {
+        return NULL;
+    }
+    if (self->mutex == NULL && view.len >= DETACH_MINSIZE) {
+        self->mutex = PyThread_allocate_lock();
+    }
+    if (self->mutex != NULL) {
+        Py_BEGIN_ALLOW_THREADS
+        PyThread_acquire_lock(self->mutex, WAIT_LOCK);
+        update(self, view.buf, view.len);
+        PyThread_release_lock(self->mutex);
+        Py_END_ALLOW_THREADS
+    }
+    else {
+        update(self, view.buf, view.len);
+    }
+    PyBuffer_Release(&view);
+    Py_RETURN_NONE;
+}
+
+/* The GIL is released while waiting: the owner needs it to go on. */
+static void
+lock(Checksum *self)
+{
+    if (self->mutex != NULL
+        && !PyThread_acquire_lock(self->mutex, NOWAIT_LOCK)) {
+        Py_BEGIN_ALLOW_THREADS
+        PyThread_acquire_lock(self->mutex, WAIT_LOCK);
+        Py_END_ALLOW_THREADS
+    }
+}
+
+static void
+unlock(Checksum *self)
+{
+    if (self->mutex != NULL) {
+        PyThread_release_lock(self->mutex);
+    }
+}
+
+static PyObject *
+checksum_value(PyObject *op, void *Py_UNUSED(closure))
+{
+    Checksum *self = Checksum_CAST(op);
+    uint32_t value;
+    lock(self);
+    value = self->b << 16 | self->a;
+    unlock(self);
+    return PyLong_FromUnsignedLong(value);
+}
+
+static PyObject *
+checksum_alloc(PyTypeObject *type)
+{
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op == NULL) {
+        return NULL;
+    }
+    Checksum *self = Checksum_CAST(op); /* not shared yet */
+    self->a = 1;
+    return op;
+}
+
+static PyObject *
+checksum_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Checksum *self = Checksum_CAST(op);
+    PyObject *copy_op = checksum_alloc(Py_TYPE(op));
+    if (copy_op == NULL) {
+        return NULL;
+    }
+    Checksum *copy = Checksum_CAST(copy_op); /* not shared yet */
+    lock(self);
+    copy->a = self->a;
+    copy->b = self->b;
+    unlock(self);
+    return copy_op;
+}
+
+static PyObject *
+checksum_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Checksum", keywords)) {
+        return NULL;
+    }
+    return checksum_alloc(type);
+}
+
+static void
+checksum_dealloc(PyObject *op)
+{
+    if (Checksum_CAST(op)->mutex != NULL) {
+        PyThread_free_lock(Checksum_CAST(op)->mutex);
+    }
+    object_dealloc(op);
+}
+
+PyDoc_STRVAR(checksum_doc,
+"Checksum()\n--\n\n"
+"A running Adler-32 checksum (RFC 1950); cannot be subclassed or pickled.\n\n"
+"Thread safety: compatible.");
+
+PyDoc_STRVAR(update_doc,
+"update($self, data, /)\n--\n\n"
+"Add the bytes of data, a bytes-like object; TypeError for anything else.\n\n"
+"From 2048 bytes on, other threads run meanwhile, also with the GIL; they\n"
+"must not write to data then. Thread safety: compatible.");
+
+PyDoc_STRVAR(copy_doc,
+"copy($self, /)\n--\n\n"
+"A new Checksum that goes on from here. Thread safety: compatible.");
+
+static PyMethodDef checksum_methods[] = {
+    {"update", checksum_update, METH_O, update_doc},
+    {"copy", checksum_copy, METH_NOARGS, copy_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef checksum_getset[] = {
+    {"value", checksum_value, NULL,
+     PyDoc_STR(
+         "The checksum so far, an int of 32 bits. Thread safety: compatible."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot checksum_slots[] = {
+    {Py_tp_doc, (void *)checksum_doc},
+    {Py_tp_new, checksum_new},
+    {Py_tp_methods, checksum_methods},
+    {Py_tp_getset, checksum_getset},
+    {Py_tp_traverse, object_traverse},
+    {Py_tp_dealloc, checksum_dealloc},
+    END_SLOTS,
+};
+
+PyType_Spec checksum_spec = {
+    .name = PACKAGE ".Checksum",
+    .basicsize = BASICSIZE(Checksum),
+    .flags =
+        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = checksum_slots,
+};
+
+int
+checksum_exec(PyObject *module)
+{
+    return add_type(module, &checksum_spec, NULL);
+}

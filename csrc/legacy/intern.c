@@ -1,0 +1,43 @@
+/* A module-wide cache: a static dict, made on first use.
+ *
+ * Racing first calls all get the same object, as long as the GIL lets no
+ * other thread run between the look-up, which borrows a reference, and the
+ * insertion. The ready twin does both as one step. Read next: checksum.c. */
+
+#include "module.h"
+
+static PyObject *interned = NULL; /* dict: key -> key */
+
+static PyObject *
+module_intern(PyObject *Py_UNUSED(module), PyObject *key)
+{
+    if (interned == NULL) {
+        interned = PyDict_New();
+        if (interned == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *canonical = PyDict_GetItemWithError(interned, key);
+    if (canonical == NULL && !PyErr_Occurred()
+        && PyDict_SetItem(interned, key, key) == 0) {
+        canonical = key;
+    }
+    return Py_XNewRef(canonical);
+}
+
+PyDoc_STRVAR(intern_doc,
+"intern($module, key, /)\n--\n\n"
+"The one object that stands for all keys equal to key: the first one seen.\n\n"
+"Kept as long as the process. A key that cannot be hashed is a TypeError.\n"
+"Thread safety: compatible.");
+
+static PyMethodDef intern_functions[] = {
+    {"intern", module_intern, METH_O, intern_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+intern_exec(PyObject *module)
+{
+    return PyModule_AddFunctions(module, intern_functions);
+}

@@ -1,0 +1,92 @@
+/* The module: its state and its initialization.
+ *
+ * It declares nothing about the GIL, as every extension of its time, so that
+ * a free-threaded Python turns the GIL on for the whole process when it
+ * imports the module. All other files here rely on that. The ready twin
+ * declares that it does not need the GIL. Read next: account.c. */
+
+#include "module.h"
+
+int
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
+{
+    PyObject *new_type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (new_type == NULL) {
+        return -1;
+    }
+    int result = PyModule_AddType(module, (PyTypeObject *)new_type);
+    if (type != NULL && result == 0) {
+        *type = (PyTypeObject *)Py_NewRef(new_type);
+    }
+    Py_DECREF(new_type);
+    return result;
+}
+
+int
+object_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    return 0;
+}
+
+void
+object_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static int
+module_exec(PyObject *module)
+{
+    if (account_exec(module) < 0 || tickets_exec(module) < 0
+        || intern_exec(module) < 0 || checksum_exec(module) < 0) {
+        return -1;
+    }
+    return work_exec(module);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    module_state *state = PyModule_GetState_DuringGC(module);
+    Py_VISIT(state->account_type);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    module_state *state = get_state(module);
+    Py_CLEAR(state->account_type);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+PyDoc_STRVAR(module_doc,
+"Native types as they were before free threading: they rely on the GIL.");
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,   .m_name = "_legacy",
+    .m_doc = module_doc,     .m_size = sizeof(module_state),
+    .m_slots = module_slots, .m_traverse = module_traverse,
+    .m_clear = module_clear, .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__legacy(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,99 @@
+/* One iterator shared by many threads.
+ *
+ * Each number is handed out exactly once, and none is lost, as long as the
+ * GIL lets no other thread run between looking at the number and stepping on.
+ * The ready twin has a lock for this. Read next: intern.c. */
+
+#include "module.h"
+
+typedef struct {
+    OBJECT_HEAD
+    int64_t next;
+    int64_t stop;  /* constant after tickets_new() */
+    bool has_stop; /* constant after tickets_new() */
+} Tickets;
+
+#define Tickets_CAST(op) ((Tickets *)object_data((op), &tickets_spec))
+
+/* A new int, or NULL: with an exception, or without one when none are left.
+ * The step comes after the int exists, so that a MemoryError loses none. */
+static PyObject *
+take(Tickets *self)
+{
+    if (self->next >= self->stop) {
+        return NULL;
+    }
+    PyObject *ticket = PyLong_FromLongLong(self->next);
+    if (ticket != NULL) {
+        self->next++;
+    }
+    return ticket;
+}
+
+static PyObject *
+tickets_next(PyObject *op)
+{
+    Tickets *self = Tickets_CAST(op);
+    PyObject *ticket;
+    ticket = take(self);
+    if (ticket == NULL && !self->has_stop && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "no ticket left in a signed 64-bit integer");
+    }
+    return ticket;
+}
+
+static PyObject *
+tickets_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"start", "stop", NULL};
+    PyObject *start_arg = NULL;
+    PyObject *stop_arg = Py_None;
+    int64_t start = 0;
+    int64_t stop = INT64_MAX;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:Tickets", keywords,
+                                     &start_arg, &stop_arg)
+        || (start_arg != NULL && exact_int64(start_arg, &start) < 0)
+        || (stop_arg != Py_None && exact_int64(stop_arg, &stop) < 0)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        Tickets *self = Tickets_CAST(op); /* not shared yet */
+        self->next = start;
+        self->stop = stop;
+        self->has_stop = stop_arg != Py_None;
+    }
+    return op;
+}
+
+PyDoc_STRVAR(tickets_doc,
+"Tickets(start=0, stop=None)\n--\n\n"
+"An iterator over the ints from start up to stop.\n\n"
+"Takes ints of 64 bits. Without stop, OverflowError follows 2**63 - 2.\n"
+"Neither copied nor pickled: that would hand out a number twice.\n"
+"Thread safety: compatible.");
+
+static PyType_Slot tickets_slots[] = {
+    {Py_tp_doc, (void *)tickets_doc},
+    {Py_tp_new, tickets_new},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, tickets_next},
+    {Py_tp_traverse, object_traverse},
+    {Py_tp_dealloc, object_dealloc},
+    END_SLOTS,
+};
+
+PyType_Spec tickets_spec = {
+    .name = PACKAGE ".Tickets",
+    .basicsize = BASICSIZE(Tickets),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = tickets_slots,
+};
+
+int
+tickets_exec(PyObject *module)
+{
+    return add_type(module, &tickets_spec, NULL);
+}

@@ -1,0 +1,76 @@
+/* Native work that touches no Python object: nothing to lock.
+ *
+ * All it uses is its own: arguments and locals. It stays attached, so that it
+ * scales with the cores just where there is no GIL. An attached thread makes
+ * a garbage collection wait for it, hence the pauses. The legacy twin is the
+ * same file. Read next: module.c, docs/porting.md. */
+
+#include "module.h"
+
+#define PAUSE_EVERY 0x100000u
+
+/* Adds the squares of the integers from i up to end to *high * 2**64 + *low.
+ * 128 bits by hand, since not every compiler has them. */
+static void
+add_squares(uint64_t i, uint64_t end, uint64_t *high, uint64_t *low)
+{
+    uint64_t h = *high;
+    uint64_t l = *low;
+    for (; i < end; i++) {
+        l += i * i;
+        h += l < i * i;
+    }
+    *high = h;
+    *low = l;
+}
+
+static PyObject *
+module_sum_of_squares(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    int64_t n;
+    uint64_t high = 0;
+    uint64_t low = 0;
+    if (exact_int64(arg, &n) < 0) {
+        return NULL;
+    }
+    if (n < 0 || n > INT64_C(0x100000000)) {
+        PyErr_SetString(n < 0 ? PyExc_ValueError : PyExc_OverflowError,
+                        "n must be from 0 to 2**32");
+        return NULL;
+    }
+    for (uint64_t i = 0; i < (uint64_t)n; i += PAUSE_EVERY) {
+        add_squares(i, Py_MIN(i + PAUSE_EVERY, (uint64_t)n), &high, &low);
+        Py_BEGIN_ALLOW_THREADS /* whoever must stop all threads does so now */
+        Py_END_ALLOW_THREADS
+        if (PyErr_CheckSignals() < 0) { /* Ctrl-C */
+            return NULL;
+        }
+    }
+    if (high == 0) {
+        return PyLong_FromUnsignedLongLong(low);
+    }
+    unsigned char bytes[16];
+    for (int i = 0; i < 8; i++) {
+        bytes[i] = (unsigned char)(low >> 8 * i);
+        bytes[i + 8] = (unsigned char)(high >> 8 * i);
+    }
+    return PyObject_CallMethod((PyObject *)&PyLong_Type, "from_bytes", "y#s",
+                               bytes, (Py_ssize_t)sizeof(bytes), "little");
+}
+
+PyDoc_STRVAR(sum_of_squares_doc,
+"sum_of_squares($module, n, /)\n--\n\n"
+"The sum of i * i for i in range(n), for an int n up to 2**32.\n\n"
+"A negative n is a ValueError, a larger one an OverflowError.\n"
+"Thread safety: atomic.");
+
+static PyMethodDef work_functions[] = {
+    {"sum_of_squares", module_sum_of_squares, METH_O, sum_of_squares_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+work_exec(PyObject *module)
+{
+    return PyModule_AddFunctions(module, work_functions);
+}

@@ -1,0 +1,123 @@
+/* The object header of the free-threaded build, read and never written.
+ *
+ * Biased reference counting (PEP 703) splits the count in two: the thread that
+ * made the object counts in ob_ref_local without atomics, all others in
+ * ob_ref_shared. Every field may change while it is read, hence the relaxed
+ * loads, each by itself. For looking at: none of this is a public API. */
+
+#include "compat.h"
+
+#ifdef Py_GIL_DISABLED
+/* Steals value; on failure there is an exception. */
+static int
+add_item(PyObject *dict, const char *key, PyObject *value)
+{
+    if (value == NULL) {
+        return -1;
+    }
+    int result = PyDict_SetItemString(dict, key, value);
+    Py_DECREF(value);
+    return result;
+}
+
+static int
+add_split_header(PyObject *header, PyObject *op)
+{
+    uintptr_t owner = _Py_atomic_load_uintptr_relaxed(&op->ob_tid);
+    uint32_t local = _Py_atomic_load_uint32_relaxed(&op->ob_ref_local);
+    Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&op->ob_ref_shared);
+    uint8_t mutex = _Py_atomic_load_uint8_relaxed(&op->ob_mutex._bits);
+    if (add_item(header, "owner_thread", PyLong_FromSize_t(owner)) < 0
+        || add_item(header, "local_refcount", PyLong_FromUnsignedLong(local))
+               < 0
+        || add_item(header, "shared_refcount",
+                    PyLong_FromSsize_t(shared >> _Py_REF_SHARED_SHIFT))
+               < 0) {
+        return -1;
+    }
+    return add_item(header, "locked", PyBool_FromLong(mutex & 1));
+}
+#endif
+
+static int
+is_immortal(PyObject *op)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    return PyUnstable_IsImmortal(op);
+#elif PY_VERSION_HEX >= 0x030C0000
+    return _Py_IsImmortal(op);
+#else
+    (void)op; /* no object is, before 3.12 */
+    return 0;
+#endif
+}
+
+static PyObject *
+object_header(PyObject *Py_UNUSED(module), PyObject *op)
+{
+    Py_ssize_t refcount = Py_REFCNT(op);
+    PyObject *header =
+        Py_BuildValue("{s:n,s:N,s:O,s:O,s:O,s:O}", "refcount", refcount,
+                      "immortal", PyBool_FromLong(is_immortal(op)),
+                      "owner_thread", Py_None, "local_refcount", Py_None,
+                      "shared_refcount", Py_None, "locked", Py_None);
+#ifdef Py_GIL_DISABLED
+    if (header != NULL && add_split_header(header, op) < 0) {
+        Py_CLEAR(header);
+    }
+#endif
+    return header;
+}
+
+static PyObject *
+current_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+#ifdef Py_GIL_DISABLED
+    return PyLong_FromSize_t(_Py_ThreadId());
+#else
+    Py_RETURN_NONE;
+#endif
+}
+
+PyDoc_STRVAR(object_header_doc,
+"object_header($module, obj, /)\n--\n\n"
+"A dict of what the header of obj says, the call's own references included.\n\n"
+"refcount (the sum), immortal; and on a free-threaded build, else None:\n"
+"owner_thread (0: none), local_refcount, shared_refcount, locked (whether\n"
+"the per-object lock is held). Source: PEP 703.\n"
+"Thread safety: safe on shared objects; each value is read by itself.");
+
+PyDoc_STRVAR(current_thread_doc,
+"current_thread($module, /)\n--\n\n"
+"What owner_thread is for objects made by this thread; None with the GIL.\n\n"
+"Thread safety: atomic.");
+
+static PyMethodDef module_functions[] = {
+    {"object_header", object_header, METH_O, object_header_doc},
+    {"current_thread", current_thread, METH_NOARGS, current_thread_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot module_slots[] = {
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_object_header",
+    .m_doc = PyDoc_STR("A look at the object header (PEP 703)."),
+    .m_methods = module_functions,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__object_header(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,287 @@
+/* One operation on two objects: Py_BEGIN_CRITICAL_SECTION2.
+ *
+ * Money is never lost and never seen in flight. A critical section, because
+ * SECTION2 takes both locks at once, in an order of its own: opposite
+ * transfers cannot deadlock. The legacy twin has only the GIL for this.
+ * Read next: tickets.c. */
+
+#include "module.h"
+
+typedef struct {
+    OBJECT_HEAD
+    int64_t balance; /* guarded by: critical section on self; never negative */
+} Account;
+
+#define Account_CAST(op) ((Account *)object_data((op), &account_spec))
+
+/* How an operation ended; raised only after the lock has been given up. */
+typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
+
+static outcome
+deposit_lock_held(Account *self, uint64_t amount)
+{
+    if (amount > (uint64_t)(INT64_MAX - self->balance)) {
+        return TOO_LARGE;
+    }
+    self->balance += (int64_t)amount;
+    return DONE;
+}
+
+static outcome
+withdraw_lock_held(Account *self, uint64_t amount)
+{
+    if (amount > (uint64_t)self->balance) {
+        return OVERDRAWN;
+    }
+    self->balance -= (int64_t)amount;
+    return DONE;
+}
+
+/* From an account to itself: checked like any other, and nothing changes. */
+static outcome
+transfer_lock_held(Account *src, Account *dst, uint64_t amount)
+{
+    outcome result = withdraw_lock_held(src, amount);
+    if (result == DONE) {
+        result = deposit_lock_held(dst, amount);
+        if (result != DONE) {
+            src->balance += (int64_t)amount;
+        }
+    }
+    return result;
+}
+
+static PyObject *
+none_or_raise(outcome result)
+{
+    if (result == OVERDRAWN) {
+        PyErr_SetString(PyExc_ValueError, "amount exceeds the balance");
+        return NULL;
+    }
+    if (result == TOO_LARGE) {
+        PyErr_SetString(PyExc_OverflowError,
+                        "result exceeds a signed 64-bit integer");
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+account_deposit(PyObject *op, PyObject *arg)
+{
+    Account *self = Account_CAST(op);
+    uint64_t amount;
+    outcome result;
+    if (exact_count(arg, 1, &amount) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = deposit_lock_held(self, amount);
+    Py_END_CRITICAL_SECTION();
+    return none_or_raise(result);
+}
+
+static PyObject *
+account_withdraw(PyObject *op, PyObject *arg)
+{
+    Account *self = Account_CAST(op);
+    uint64_t amount;
+    outcome result;
+    if (exact_count(arg, 1, &amount) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(op);
+    result = withdraw_lock_held(self, amount);
+    Py_END_CRITICAL_SECTION();
+    return none_or_raise(result);
+}
+
+static PyObject *
+transfer(PyObject *src_op, PyObject *dst_op, PyObject *arg)
+{
+    Account *src = Account_CAST(src_op);
+    Account *dst = Account_CAST(dst_op);
+    uint64_t amount;
+    outcome result;
+    if (exact_count(arg, 1, &amount) < 0) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION2(src_op, dst_op);
+    result = transfer_lock_held(src, dst, amount);
+    Py_END_CRITICAL_SECTION2();
+    return none_or_raise(result);
+}
+
+static PyObject *
+account_transfer_to(PyObject *op, PyTypeObject *defining_class,
+                    PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
+{
+    if (check_no_keywords("transfer_to", kwnames) < 0
+        || check_nargs("transfer_to", nargs, 2) < 0
+        || check_type("transfer_to", args[0], defining_class) < 0) {
+        return NULL;
+    }
+    return transfer(op, args[0], args[1]);
+}
+
+static PyObject *
+module_transfer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyTypeObject *type = get_state(module)->account_type;
+    if (check_nargs("transfer", nargs, 3) < 0
+        || check_type("transfer", args[0], type) < 0
+        || check_type("transfer", args[1], type) < 0) {
+        return NULL;
+    }
+    return transfer(args[0], args[1], args[2]);
+}
+
+static PyObject *
+module_total(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
+{
+    PyTypeObject *type = get_state(module)->account_type;
+    uint64_t sum;
+    if (check_nargs("total", nargs, 2) < 0
+        || check_type("total", args[0], type) < 0
+        || check_type("total", args[1], type) < 0) {
+        return NULL;
+    }
+    Account *a = Account_CAST(args[0]);
+    Account *b = Account_CAST(args[1]);
+    Py_BEGIN_CRITICAL_SECTION2(args[0], args[1]);
+    sum = (uint64_t)a->balance + (uint64_t)b->balance;
+    Py_END_CRITICAL_SECTION2();
+    if (sum > INT64_MAX) {
+        return none_or_raise(TOO_LARGE);
+    }
+    return PyLong_FromUnsignedLongLong(sum);
+}
+
+static PyObject *
+account_balance(PyObject *op, void *Py_UNUSED(closure))
+{
+    Account *self = Account_CAST(op);
+    int64_t balance;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    balance = self->balance;
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromLongLong(balance);
+}
+
+/* For copy and pickle; a subclass's __dict__ and __slots__ go by themselves. */
+static PyObject *
+account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    return Py_BuildValue("(N)", account_balance(op, NULL));
+}
+
+/* Everything happens here: no account is ever uninitialised, and there is no
+ * __init__ that could be called again on one that other threads use. */
+static PyObject *
+account_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"balance", NULL};
+    PyObject *arg = NULL;
+    uint64_t balance = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Account", keywords,
+                                     &arg)
+        || (arg != NULL && exact_count(arg, 0, &balance) < 0)) {
+        return NULL;
+    }
+    if (balance > INT64_MAX) {
+        return none_or_raise(TOO_LARGE);
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        Account_CAST(op)->balance = (int64_t)balance; /* not shared yet */
+    }
+    return op;
+}
+
+PyDoc_STRVAR(account_doc,
+"Account(balance=0)\n--\n\n"
+"An exact count of minor units (cents), from 0 to 2**63 - 1.\n\n"
+"Takes exact ints: others are a TypeError, a negative one a ValueError, one\n"
+"past 2**63 - 1 an OverflowError. Thread safety: safe on shared objects.");
+
+PyDoc_STRVAR(deposit_doc,
+"deposit($self, amount, /)\n--\n\n"
+"Add amount, a positive int of minor units.\n\n"
+"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
+
+PyDoc_STRVAR(withdraw_doc,
+"withdraw($self, amount, /)\n--\n\n"
+"Take out amount, a positive int of minor units.\n\n"
+"More than the balance: ValueError. Thread safety: atomic.");
+
+PyDoc_STRVAR(transfer_to_doc,
+"transfer_to($self, other, amount, /)\n--\n\n"
+"Move amount, a positive int of minor units, to another Account.\n\n"
+"Raises as withdraw and deposit do, and then changes neither account.\n"
+"Thread safety: atomic.");
+
+PyDoc_STRVAR(getnewargs_doc,
+"__getnewargs__($self, /)\n--\n\n"
+"For copy and pickle (protocol 2 on). Thread safety: atomic.");
+
+static PyMethodDef account_methods[] = {
+    {"deposit", account_deposit, METH_O, deposit_doc},
+    {"withdraw", account_withdraw, METH_O, withdraw_doc},
+    {"transfer_to", CFUNCTION(account_transfer_to),
+     METH_METHOD | METH_FASTCALL | METH_KEYWORDS, transfer_to_doc},
+    {"__getnewargs__", account_getnewargs, METH_NOARGS, getnewargs_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+PyDoc_STRVAR(balance_doc,
+"The balance in minor units. Thread safety: atomic.");
+
+static PyGetSetDef account_getset[] = {
+    {"balance", account_balance, NULL, balance_doc, NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot account_slots[] = {
+    {Py_tp_doc, (void *)account_doc},
+    {Py_tp_new, account_new},
+    {Py_tp_methods, account_methods},
+    {Py_tp_getset, account_getset},
+    {Py_tp_traverse, object_traverse},
+    {Py_tp_dealloc, object_dealloc},
+    END_SLOTS,
+};
+
+PyType_Spec account_spec = {
+    .name = PACKAGE ".Account",
+    .basicsize = BASICSIZE(Account),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = account_slots,
+};
+
+PyDoc_STRVAR(transfer_doc,
+"transfer($module, src, dst, amount, /)\n--\n\n"
+"Move amount, a positive int of minor units, from src to dst.\n\n"
+"Raises as withdraw and deposit do, and then changes neither account.\n"
+"Thread safety: atomic.");
+
+PyDoc_STRVAR(total_doc,
+"total($module, a, b, /)\n--\n\n"
+"The sum of two balances in minor units; no money is ever seen in flight.\n\n"
+"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
+
+static PyMethodDef account_functions[] = {
+    {"transfer", CFUNCTION(module_transfer), METH_FASTCALL, transfer_doc},
+    {"total", CFUNCTION(module_total), METH_FASTCALL, total_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+account_exec(PyObject *module)
+{
+    module_state *state = get_state(module);
+    if (add_type(module, &account_spec, &state->account_type) < 0) {
+        return -1;
+    }
+    return PyModule_AddFunctions(module, account_functions);
+}

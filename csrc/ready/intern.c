@@ -1,0 +1,41 @@
+/* A module-wide cache: module state, strong references, create-once.
+ *
+ * Racing first calls all get the same object. No lock of ours: the dict has
+ * one, and PyDict_SetDefaultRef() looks up and inserts as one step, and gives
+ * a reference of the caller's own. The legacy twin keeps a static dict, made
+ * on first use, and borrows from it. Read next: checksum.c. */
+
+#include "module.h"
+
+static PyObject *
+module_intern(PyObject *module, PyObject *key)
+{
+    PyObject *canonical;
+    PyObject *interned = get_state(module)->interned;
+    if (PyDict_SetDefaultRef(interned, key, key, &canonical) < 0) {
+        return NULL;
+    }
+    return canonical;
+}
+
+PyDoc_STRVAR(intern_doc,
+"intern($module, key, /)\n--\n\n"
+"The one object that stands for all keys equal to key: the first one seen.\n\n"
+"Each interpreter has its own, kept as long as the module. A key that cannot\n"
+"be hashed is a TypeError. Thread safety: atomic.");
+
+static PyMethodDef intern_functions[] = {
+    {"intern", module_intern, METH_O, intern_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+intern_exec(PyObject *module)
+{
+    module_state *state = get_state(module);
+    state->interned = PyDict_New();
+    if (state->interned == NULL) {
+        return -1;
+    }
+    return PyModule_AddFunctions(module, intern_functions);
+}

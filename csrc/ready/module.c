@@ -1,0 +1,127 @@
+/* The module: its state, its declarations, its initialization.
+ *
+ * Py_mod_gil says that the module does not need the GIL: without the slot a
+ * free-threaded Python turns the GIL on for the whole process when it imports
+ * the module. It is a promise that the other files keep, not what keeps it.
+ * The legacy twin declares nothing. Read next: account.c. */
+
+#include "module.h"
+
+int
+add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
+{
+    PyObject *new_type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (new_type == NULL) {
+        return -1;
+    }
+    int result = PyModule_AddType(module, (PyTypeObject *)new_type);
+    if (type != NULL && result == 0) {
+        *type = (PyTypeObject *)Py_NewRef(new_type);
+    }
+    Py_DECREF(new_type);
+    return result;
+}
+
+int
+object_traverse(PyObject *op, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(op));
+    return 0;
+}
+
+void
+object_dealloc(PyObject *op)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    PyObject_GC_UnTrack(op);
+    PyObject_GC_Del(op);
+    Py_DECREF(type);
+}
+
+static int
+module_exec(PyObject *module)
+{
+    if (account_exec(module) < 0 || tickets_exec(module) < 0
+        || intern_exec(module) < 0 || checksum_exec(module) < 0) {
+        return -1;
+    }
+    return work_exec(module);
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    module_state *state = PyModule_GetState_DuringGC(module);
+    Py_VISIT(state->account_type);
+    Py_VISIT(state->interned);
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    module_state *state = get_state(module);
+    Py_CLEAR(state->account_type);
+    Py_CLEAR(state->interned);
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear(module);
+}
+
+PyDoc_STRVAR(module_doc,
+"Native types that many threads may share: made ready for free threading.");
+
+/* Two ways to say the same. PyModExport (PEP 793) is the one the stable ABI
+ * for both builds takes, where PyModuleDef is not to be had. */
+#ifdef Py_TARGET_ABI3T
+PyABIInfo_VAR(abi_info);
+
+static PySlot module_slots[] = {
+    PySlot_STATIC_DATA(Py_mod_name, "_ready"),
+    PySlot_STATIC_DATA(Py_mod_doc, (void *)module_doc),
+    PySlot_DATA(Py_mod_abi, &abi_info),
+    PySlot_SIZE(Py_mod_state_size, sizeof(module_state)),
+    PySlot_FUNC(Py_mod_state_traverse, module_traverse),
+    PySlot_FUNC(Py_mod_state_clear, module_clear),
+    PySlot_FUNC(Py_mod_state_free, module_free),
+    PySlot_FUNC(Py_mod_exec, module_exec),
+    PySlot_DATA(Py_mod_multiple_interpreters,
+                Py_MOD_PER_INTERPRETER_GIL_SUPPORTED),
+    PySlot_DATA(Py_mod_gil, Py_MOD_GIL_NOT_USED),
+    PySlot_END,
+};
+
+PyMODEXPORT_FUNC
+PyModExport__ready(void)
+{
+    return module_slots;
+}
+#else
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,   .m_name = "_ready",
+    .m_doc = module_doc,     .m_size = sizeof(module_state),
+    .m_slots = module_slots, .m_traverse = module_traverse,
+    .m_clear = module_clear, .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__ready(void)
+{
+    return PyModuleDef_Init(&module_def);
+}
+#endif

@@ -1,0 +1,1 @@
+"""The import check: does importing a module bring the GIL back?"""

@@ -1,0 +1,319 @@
+"""account.c: one operation on two objects."""
+
+import copy
+import pickle
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+MAX = 2**63 - 1
+
+
+class Model:
+    """What an account does, in plain Python."""
+
+    def __init__(self, balance):
+        self.balance = balance
+
+    def deposit(self, amount):
+        if amount <= 0:
+            raise ValueError
+        if self.balance + amount > MAX:
+            raise OverflowError
+        self.balance += amount
+
+    def withdraw(self, amount):
+        if amount <= 0 or amount > self.balance:
+            raise ValueError
+        self.balance -= amount
+
+    def transfer_to(self, other, amount):
+        before = self.balance
+        self.withdraw(amount)
+        try:
+            other.deposit(amount)
+        except OverflowError:
+            self.balance = before
+            raise
+
+
+def outcome(function, *arguments):
+    try:
+        return function(*arguments)
+    except (ValueError, OverflowError) as error:
+        return type(error)
+
+
+balances = st.one_of(st.integers(0, 100), st.integers(0, MAX), st.integers(MAX - 100, MAX))
+amounts = st.one_of(
+    st.integers(-5, 100), st.integers(-(2**65), 2**65), st.integers(MAX - 9, MAX + 9)
+)
+
+
+@given(first=balances, second=balances, steps=st.lists(st.tuples(st.integers(0, 4), amounts)))
+def test_agrees_with_the_model(twin, first, second, steps):
+    real = twin.Account(first), twin.Account(balance=second)
+    model = Model(first), Model(second)
+    for step, amount in steps:
+        operations = [
+            (real[0].deposit, model[0].deposit, ()),
+            (real[1].withdraw, model[1].withdraw, ()),
+            (real[0].transfer_to, model[0].transfer_to, (1,)),
+            (partial(twin.transfer, real[1]), model[1].transfer_to, (0,)),
+            (real[0].transfer_to, model[0].transfer_to, (0,)),
+        ]
+        on_real, on_model, others = operations[step]
+        assert outcome(on_real, *(real[i] for i in others), amount) == outcome(
+            on_model, *(model[i] for i in others), amount
+        )
+        assert [a.balance for a in real] == [a.balance for a in model]
+        total = model[0].balance + model[1].balance
+        assert outcome(twin.total, *real) == (OverflowError if total > MAX else total)
+
+
+def test_construction(twin):
+    assert twin.Account().balance == 0
+    assert twin.Account(MAX).balance == MAX
+    assert twin.Account(balance=7).balance == 7
+    with pytest.raises(ValueError, match="at least 0"):
+        twin.Account(-1)
+    with pytest.raises(ValueError, match="at least 0"):
+        twin.Account(-(2**70))
+    for too_large in (MAX + 1, 2**70):
+        with pytest.raises(OverflowError, match="signed 64-bit"):
+            twin.Account(too_large)
+    with pytest.raises(TypeError):
+        twin.Account(1, 2)
+    with pytest.raises(TypeError):
+        twin.Account(amount=1)
+
+
+class IntLike:
+    def __index__(self):
+        raise AssertionError("not to be called")
+
+
+@pytest.mark.parametrize("wrong", [True, 1.0, "1", None, 1 + 0j, IntLike()])
+def test_only_exact_integers(twin, wrong):
+    a, b = twin.Account(5), twin.Account(5)
+    for operation in (
+        twin.Account,
+        a.deposit,
+        a.withdraw,
+        partial(a.transfer_to, b),
+        partial(twin.transfer, a, b),
+    ):
+        with pytest.raises(TypeError, match="expected an int"):
+            operation(wrong)
+    assert (a.balance, b.balance) == (5, 5)
+
+
+def test_only_accounts(twin):
+    a = twin.Account(5)
+    for operation in (
+        partial(a.transfer_to, 1, 1),
+        partial(a.transfer_to, None, 1),
+        partial(twin.transfer, a, object(), 1),
+        partial(twin.transfer, object(), a, 1),
+        partial(twin.total, a, 1),
+        partial(twin.total, 1, a),
+    ):
+        with pytest.raises(TypeError, match="Account"):
+            operation()
+    assert a.balance == 5
+
+
+def test_wrong_numbers_of_arguments(twin):
+    a = twin.Account(5)
+    for operation in (
+        partial(a.transfer_to, a),
+        partial(a.transfer_to, a, 1, 1),
+        partial(a.transfer_to, a, amount=1),
+        partial(twin.transfer, a, a),
+        partial(twin.total, a),
+        partial(twin.total, a, a, a),
+        a.deposit,
+    ):
+        with pytest.raises(TypeError):
+            operation()
+
+
+def test_the_twins_do_not_mix(fresh_python):
+    program = "import ftdemo, ftdemo.legacy as l; l.total(ftdemo.Account(), l.Account())"
+    done = fresh_python("-W", "ignore", "-c", program)
+    assert "TypeError: total() expected <class 'ftdemo.legacy.Account'>" in done.stderr
+
+
+def test_transfer_to_itself(twin):
+    a = twin.Account(MAX)
+    a.transfer_to(a, MAX)
+    twin.transfer(a, a, 1)
+    assert a.balance == MAX
+    with pytest.raises(ValueError, match="exceeds"):
+        twin.transfer(a, a, MAX + 1)
+    assert twin.total(twin.Account(3), twin.Account(4)) == 7
+    b = twin.Account(4)
+    assert twin.total(b, b) == 8
+
+
+def test_a_failed_transfer_changes_nothing(twin):
+    poor, rich = twin.Account(1), twin.Account(MAX)
+    with pytest.raises(OverflowError):
+        poor.transfer_to(rich, 1)
+    with pytest.raises(ValueError, match="exceeds"):
+        poor.transfer_to(rich, 2)
+    assert (poor.balance, rich.balance) == (1, MAX)
+
+
+def test_balance_is_read_only(twin):
+    with pytest.raises(AttributeError):
+        twin.Account().balance = 1
+
+
+def test_no_account_is_uninitialised(twin):
+    assert twin.Account.__new__(twin.Account).balance == 0
+    with pytest.raises(TypeError):
+        object.__new__(twin.Account)
+
+
+def test_init_again_changes_nothing(twin):
+    a = twin.Account(5)
+    a.__init__(7)
+    assert a.balance == 5
+
+
+def test_the_type_is_immutable(twin):
+    with pytest.raises(TypeError):
+        twin.Account.deposit = None
+
+
+def subclasses(twin):
+    class Named(twin.Account):
+        __slots__ = ("name",)
+
+    class Open(twin.Account):
+        pass
+
+    return Named, Open
+
+
+def test_subclasses(twin):
+    Named, Open = subclasses(twin)
+    a, b = Named(5), Open(balance=1)
+    a.name, b.name = "a", "b"
+    a.transfer_to(b, 2)
+    twin.transfer(b, a, 1)
+    assert (a.balance, b.balance, a.name, b.name) == (4, 2, "a", "b")
+    with pytest.raises(AttributeError):
+        a.other = 1
+    for account in (a, b):
+        copied = copy.copy(account)
+        assert type(copied) is type(account)
+        assert (copied.balance, copied.name) == (account.balance, account.name)
+        assert copied is not account
+
+
+def test_copies_are_independent(twin):
+    a = twin.Account(5)
+    for b in (copy.copy(a), copy.deepcopy(a)):
+        b.deposit(1)
+        assert (a.balance, b.balance) == (5, 6)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickle(twin, protocol):
+    a = twin.Account(MAX)
+    if protocol < 2:
+        with pytest.raises(TypeError):
+            pickle.dumps(a, protocol)
+    else:
+        b = pickle.loads(pickle.dumps(a, protocol))
+        assert type(b) is twin.Account
+        assert b.balance == MAX
+
+
+@pytest.mark.race
+def test_no_deposit_is_lost(twin, in_threads):
+    a = twin.Account()
+
+    def deposit():
+        for _ in range(50_000):
+            a.deposit(1)
+
+    in_threads(*[deposit] * 8)
+    assert a.balance == 8 * 50_000
+
+
+@pytest.mark.race
+def test_no_withdrawal_is_free(twin, in_threads):
+    a = twin.Account(8 * 50_000)
+
+    def withdraw():
+        for _ in range(50_000):
+            a.withdraw(1)
+
+    in_threads(*[withdraw] * 8)
+    assert a.balance == 0
+
+
+@pytest.mark.race
+def test_money_is_conserved(twin, in_threads):
+    """Transfers in both directions: nothing is lost, and nothing deadlocks."""
+    a, b = twin.Account(10_000), twin.Account(10_000)
+
+    def move(transfer):
+        for _ in range(150_000):
+            try:
+                transfer(1)
+            except ValueError:
+                pass
+
+    in_threads(
+        *[partial(move, partial(twin.transfer, a, b))] * 2,
+        *[partial(move, partial(twin.transfer, b, a))] * 2,
+        *[partial(move, partial(a.transfer_to, b))] * 2,
+        *[partial(move, partial(b.transfer_to, a))] * 2,
+    )
+    assert a.balance + b.balance == 20_000
+
+
+@pytest.mark.race
+def test_total_sees_no_money_in_flight(twin, in_threads):
+    a, b = twin.Account(1_000), twin.Account(1_000)
+
+    def move(src, dst):
+        for _ in range(150_000):
+            try:
+                twin.transfer(src, dst, 7)
+            except ValueError:
+                pass
+        return set()
+
+    def watch():
+        return {twin.total(a, b) for _ in range(150_000)}
+
+    moves = [partial(move, a, b), partial(move, b, a)] * 2
+    seen = set().union(*in_threads(*moves, watch, watch))
+    assert seen == {2_000}
+
+
+@pytest.mark.race
+def test_no_failed_transfer_is_seen_halfway(twin, in_threads):
+    """It takes the money out and puts it back: nobody may see it gone."""
+    a, full = twin.Account(5), twin.Account(MAX)
+
+    def fail():
+        raised = 0
+        for _ in range(600_000):
+            try:
+                twin.transfer(a, full, 5)
+            except OverflowError:
+                raised += 1
+        return {5} if raised == 600_000 else {"a transfer went through"}
+
+    def watch():
+        return {a.balance for _ in range(1_000_000)}
+
+    assert set().union(*in_threads(fail, watch)) == {5}

@@ -1,0 +1,141 @@
+"""checksum.c: native data and long work."""
+
+import array
+import copy
+import pickle
+import zlib
+from functools import partial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+LONG = 2048  # DETACH_MINSIZE
+
+
+@given(parts=st.lists(st.binary(max_size=3 * LONG)))
+def test_agrees_with_zlib(twin, parts):
+    checksum = twin.Checksum()
+    for part in parts:
+        checksum.update(part)
+    assert checksum.value == zlib.adler32(b"".join(parts))
+
+
+@pytest.mark.parametrize("size", [0, 1, 5551, 5552, 5553, LONG - 1, LONG, 1_000_003])
+def test_largest_sums(twin, size):
+    checksum = twin.Checksum()
+    checksum.update(b"\xff" * size)
+    assert checksum.value == zlib.adler32(b"\xff" * size)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, partial(array.array, "B")])
+def test_bytes_like(twin, kind):
+    checksum = twin.Checksum()
+    checksum.update(kind(b"abc"))
+    assert checksum.value == zlib.adler32(b"abc")
+
+
+@pytest.mark.parametrize("wrong", ["abc", 1, None, [1, 2], object()])
+def test_no_buffer_is_a_type_error(twin, wrong):
+    checksum = twin.Checksum()
+    with pytest.raises(TypeError):
+        checksum.update(wrong)
+    assert checksum.value == 1
+
+
+def test_not_contiguous(twin):
+    with pytest.raises(BufferError):
+        twin.Checksum().update(memoryview(b"abcdef")[::2])
+
+
+def test_wrong_arguments(twin):
+    with pytest.raises(TypeError):
+        twin.Checksum(b"abc")
+    with pytest.raises(TypeError):
+        twin.Checksum().update()
+    with pytest.raises(AttributeError):
+        twin.Checksum().value = 1
+
+
+@pytest.mark.parametrize("size", [3, LONG])
+def test_copy_goes_its_own_way(twin, size):
+    data = b"x" * size
+    first = twin.Checksum()
+    first.update(data)
+    second = first.copy()
+    assert type(second) is twin.Checksum
+    second.update(data)
+    assert (first.value, second.value) == (zlib.adler32(data), zlib.adler32(2 * data))
+
+
+def test_neither_subclassed_nor_pickled(twin):
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Sub", (twin.Checksum,), {})
+    for operation in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            operation(twin.Checksum())
+
+
+def test_no_uninitialised_no_second_init(twin):
+    assert twin.Checksum.__new__(twin.Checksum).value == 1
+    checksum = twin.Checksum()
+    checksum.update(b"abc")
+    checksum.__init__()
+    assert checksum.value == zlib.adler32(b"abc")
+
+
+def test_the_buffer_is_released(twin):
+    data = bytearray(LONG)
+    twin.Checksum().update(data)
+    data.append(1)  # a BufferError while exported
+
+
+@pytest.mark.race
+def test_each_update_goes_in_whole(twin, in_threads):
+    checksum = twin.Checksum()
+    data = b"every update counts" * 100
+
+    def update():
+        for _ in range(2_000):
+            checksum.update(data)
+
+    in_threads(*[update] * 8)
+    assert checksum.value == zlib.adler32(data * 8 * 2_000)
+
+
+@pytest.mark.race
+def test_long_updates_go_in_whole(twin, in_threads, meet):
+    """Detached, and each time with an object that has never seen a long buffer before."""
+    data = b"y" * 50_000
+    checksums = [twin.Checksum() for _ in range(500)]
+
+    def update():
+        for n, checksum in enumerate(checksums):
+            meet(2, n)
+            checksum.update(data)
+
+    in_threads(update, update)
+    assert {checksum.value for checksum in checksums} == {zlib.adler32(data * 2)}
+
+
+@pytest.mark.race
+@pytest.mark.parametrize("read", ["value", "copy"])
+def test_reads_are_never_torn(twin, in_threads, read):
+    """Both halves of the state are of one moment: a value that some number of updates gives."""
+    checksum = twin.Checksum()
+    data = b"\xfe" * 400
+    valid = [1]
+    for _ in range(100_000):
+        valid.append(zlib.adler32(data, valid[-1]))
+
+    def update():
+        for _ in range(100_000):
+            checksum.update(data)
+        return set()
+
+    def watch():
+        if read == "value":
+            return {checksum.value for _ in range(400_000)}
+        return {checksum.copy().value for _ in range(400_000)}
+
+    assert set().union(*in_threads(update, watch)) <= set(valid)

@@ -1,0 +1,63 @@
+"""Does importing a module bring the GIL back? Asked in a fresh process, both polarities."""
+
+import sysconfig
+
+import pytest
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+KEEP_IT_OFF = [
+    "ftdemo",
+    "ftdemo._ready",
+    "ftdemo._single_phase",
+    "ftdemo._object_header",
+    "ftdemo.cli",
+    "ftdemo.check",
+]
+BRING_IT_BACK = ["ftdemo.legacy", "ftdemo._legacy"]
+PROGRAM = """
+import importlib, sys
+is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
+before = is_gil_enabled()
+importlib.import_module(sys.argv[1])
+print(before, is_gil_enabled())
+"""
+
+pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
+
+
+@pytest.mark.parametrize("module", KEEP_IT_OFF)
+def test_import_keeps_the_gil_off(fresh_python, module):
+    done = fresh_python("-c", PROGRAM, module)
+    expected = "False False\n" if FREE_THREADED else "True True\n"
+    assert (done.stdout, done.stderr, done.returncode) == (expected, "", 0)
+
+
+@pytest.mark.parametrize("module", BRING_IT_BACK)
+def test_import_brings_the_gil_back(fresh_python, module):
+    done = fresh_python("-c", PROGRAM, module)
+    expected = "False True\n" if FREE_THREADED else "True True\n"
+    assert (done.stdout, done.returncode) == (expected, 0)
+    assert ("ftdemo._legacy" in done.stderr) is FREE_THREADED  # CPython's RuntimeWarning
+
+
+@pytest.mark.free_threaded
+def test_gil_0_is_no_proof(fresh_python):
+    """PYTHON_GIL=0 hides the offender: why no check may be made under it."""
+    done = fresh_python("-c", PROGRAM, "ftdemo.legacy", env={"PYTHON_GIL": "0"})
+    assert (done.stdout, done.stderr) == ("False False\n", "")
+
+
+@pytest.mark.free_threaded
+def test_w_error_is_no_protection(fresh_python):
+    """With -W error the import fails, and the GIL is on all the same."""
+    program = """
+import sys
+try:
+    import ftdemo.legacy
+except RuntimeWarning:
+    print("raised", sys._is_gil_enabled())
+import ftdemo.legacy
+print("imported", sys._is_gil_enabled())
+"""
+    done = fresh_python("-W", "error", "-c", program)
+    assert done.stdout == "raised True\nimported True\n"

@@ -1,0 +1,75 @@
+"""intern.c: a module-wide cache."""
+
+import gc
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(key=st.one_of(st.text(), st.integers(), st.tuples(st.text(), st.integers())))
+def test_equal_keys_share_one_object(twin, key):
+    first = twin.intern(key)
+    assert first == key
+    assert twin.intern(key) is first
+    assert twin.intern(first) is first
+
+
+def test_equal_but_distinct_keys(twin):
+    first, second = "".join(["equal", " keys"]), "".join(["equal", " keys"])
+    assert first is not second
+    assert twin.intern(first) is twin.intern(second)
+
+
+def test_equality_is_the_dict_s(twin):
+    """As in a dict, 1 == 1.0 == True: the first one seen stands for all."""
+    key = 10**20
+    assert twin.intern(key) is key
+    assert twin.intern(float(key)) is key
+
+
+def test_unhashable(twin):
+    with pytest.raises(TypeError, match="unhashable"):
+        twin.intern([])
+
+
+def test_errors_of_the_key_come_through(twin):
+    class Bad:
+        def __hash__(self):
+            return 12345
+
+        def __eq__(self, other):
+            raise ZeroDivisionError
+
+    twin.intern(12345)
+    with pytest.raises(ZeroDivisionError):
+        twin.intern(Bad())
+
+
+def test_strong_references(twin):
+    class Key:
+        pass
+
+    key = Key()
+    twin.intern(key)
+    identity = id(key)
+    before = sys.getrefcount(key)
+    for _ in range(100):
+        assert twin.intern(key) is key
+    assert sys.getrefcount(key) == before
+    del key
+    gc.collect()
+    assert any(id(o) == identity for o in gc.get_objects() if type(o) is Key)
+
+
+@pytest.mark.race
+def test_one_object_per_key(twin, in_threads):
+    """Racing first calls, each with a key object of its own, all get the same one."""
+
+    def intern():
+        return [twin.intern(f"one object per key {n}") for n in range(60_000)]
+
+    first, *others = in_threads(*[intern] * 8)
+    for other in others:
+        assert all(a is b for a, b in zip(first, other, strict=True))

@@ -1,0 +1,49 @@
+"""Every test of a race must fail where the race is: on the legacy twin with the GIL forced off.
+
+A test that passes there would pass on anything, and proves nothing about the ready twin.
+"""
+
+import importlib.util
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def race_tests():
+    """The node ids of all tests that are marked as races, found in the test files themselves."""
+    for path in sorted(HERE.glob("test_*.py")):
+        if path != Path(__file__):
+            spec = importlib.util.spec_from_file_location(f"control_{path.stem}", path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            for name, value in vars(module).items():
+                marks = getattr(value, "pytestmark", [])
+                if name.startswith("test_") and any(mark.name == "race" for mark in marks):
+                    yield f"{path.name}::{name}"
+
+
+@pytest.mark.free_threaded
+@pytest.mark.thread_unsafe(reason="starts processes")
+@pytest.mark.parametrize("node", list(race_tests()))
+def test_fails_on_the_legacy_twin(fresh_python, node):
+    """It does so at once, as a rule; a busy machine may need a few attempts."""
+    if CORES == 1:
+        pytest.skip("needs two cores: on one, threads seldom meet")
+    for _ in range(10):
+        done = fresh_python(
+            *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--twin=legacy", "-x"),
+            str(HERE / node),
+        )
+        if done.returncode < 0:  # a crash is a failure too
+            return
+        assert "GIL off" in done.stdout
+        if done.returncode != 0:
+            assert re.search(r"^E +(AssertionError|assert )", done.stdout, re.M), done.stdout
+            assert re.search(r"^=+ 1 failed", done.stdout, re.M), done.stdout
+            return
+    pytest.fail(f"{node} does not tell the twins apart")

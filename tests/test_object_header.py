@@ -1,0 +1,86 @@
+"""object_header.c: the object header of the free-threaded build."""
+
+import sys
+import sysconfig
+
+import pytest
+
+from ftdemo._object_header import current_thread, object_header
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+SPLIT = ["owner_thread", "local_refcount", "shared_refcount", "locked"]
+
+
+class Thing:
+    pass
+
+
+def test_every_key_is_always_there():
+    assert sorted(object_header(Thing())) == sorted(["refcount", "immortal", *SPLIT])
+
+
+def test_references_are_counted():
+    thing = Thing()
+    before = object_header(thing)["refcount"]
+    more = [thing] * 10
+    assert object_header(thing)["refcount"] == before + len(more)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no object is immortal before 3.12")
+def test_immortal():
+    assert object_header(None)["immortal"]
+    before = object_header(None)
+    more = [None] * 10
+    assert object_header(None) == before
+    assert more
+    assert not object_header(Thing())["immortal"]
+
+
+def test_a_build_with_the_gil_has_no_more():
+    if FREE_THREADED:
+        pytest.skip("free-threaded build")
+    header = object_header(Thing())
+    assert [header[key] for key in SPLIT] == [None] * 4
+    assert current_thread() is None
+    if sys.version_info < (3, 12):
+        assert not object_header(None)["immortal"]
+
+
+@pytest.mark.free_threaded
+def test_the_owner_is_the_thread_that_made_it(in_threads):
+    thing = Thing()
+    assert object_header(thing)["owner_thread"] == current_thread()
+    (theirs, their_thread) = in_threads(lambda: (Thing(), current_thread()))[0]
+    assert their_thread != current_thread()
+    assert object_header(theirs)["owner_thread"] in {their_thread, 0}
+
+
+@pytest.mark.free_threaded
+def test_others_count_in_the_shared_part(in_threads):
+    thing = Thing()
+    kept = []
+    before = object_header(thing)
+    in_threads(lambda: kept.extend([thing] * 10))
+    after = object_header(thing)
+    assert after["shared_refcount"] - before["shared_refcount"] >= 10
+    assert after["local_refcount"] == before["local_refcount"]
+    kept.extend([thing] * 5)
+    assert object_header(thing)["local_refcount"] == after["local_refcount"] + 5
+
+
+@pytest.mark.free_threaded
+def test_the_per_object_lock():
+    """A list is locked while it sorts: its comparisons look at it from inside."""
+    seen = []
+    items = []
+
+    class Peek:
+        def __lt__(self, other):
+            seen.append(object_header(items)["locked"])
+            return False
+
+    items.extend([Peek(), Peek()])
+    assert object_header(items)["locked"] is False
+    items.sort()
+    assert seen == [True]
+    assert object_header(items)["locked"] is False

@@ -1,0 +1,96 @@
+"""tickets.c: one iterator shared by many threads."""
+
+import copy
+import itertools
+import pickle
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+MAX = 2**63 - 1
+MIN = -(2**63)
+
+
+@given(start=st.integers(MIN, MAX), length=st.integers(-5, 50))
+def test_counts_like_range(twin, start, length):
+    stop = min(max(start + length, MIN), MAX)
+    tickets = twin.Tickets(start, stop)
+    assert list(tickets) == list(range(start, stop))
+    assert list(tickets) == []
+
+
+def test_defaults(twin):
+    assert list(itertools.islice(twin.Tickets(), 3)) == [0, 1, 2]
+    assert list(itertools.islice(twin.Tickets(start=5, stop=None), 2)) == [5, 6]
+    assert list(twin.Tickets(stop=2)) == [0, 1]
+
+
+def test_is_its_own_iterator(twin):
+    tickets = twin.Tickets(stop=1)
+    assert iter(tickets) is tickets
+    assert next(tickets) == 0
+    for _ in range(2):
+        with pytest.raises(StopIteration):
+            next(tickets)
+
+
+def test_no_ticket_past_64_bits(twin):
+    tickets = twin.Tickets(MAX - 1)
+    assert next(tickets) == MAX - 1
+    for _ in range(2):
+        with pytest.raises(OverflowError, match="64-bit"):
+            next(tickets)
+
+
+@pytest.mark.parametrize("wrong", [True, 1.0, "1", 1j])
+def test_only_exact_integers(twin, wrong):
+    with pytest.raises(TypeError, match="expected an int"):
+        twin.Tickets(wrong)
+    with pytest.raises(TypeError, match="expected an int"):
+        twin.Tickets(0, wrong)
+
+
+def test_wrong_arguments(twin):
+    with pytest.raises(TypeError):
+        twin.Tickets(None)
+    with pytest.raises(TypeError):
+        twin.Tickets(1, 2, 3)
+    for too_large in (MAX + 1, MIN - 1):
+        with pytest.raises(OverflowError):
+            twin.Tickets(too_large)
+        with pytest.raises(OverflowError):
+            twin.Tickets(0, too_large)
+
+
+def test_no_uninitialised_no_second_init(twin):
+    assert next(twin.Tickets.__new__(twin.Tickets)) == 0
+    tickets = twin.Tickets(5)
+    tickets.__init__(9)
+    assert next(tickets) == 5
+
+
+def test_neither_copied_nor_pickled(twin):
+    class Slotted(twin.Tickets):
+        __slots__ = ("name",)
+
+    for tickets in (twin.Tickets(), Slotted()):
+        for operation in (copy.copy, copy.deepcopy, pickle.dumps):
+            with pytest.raises(TypeError, match="cannot pickle"):
+                operation(tickets)
+
+
+def test_subclass(twin):
+    class Slotted(twin.Tickets):
+        __slots__ = ("name",)
+
+    tickets = Slotted(1, stop=3)
+    tickets.name = "raffle"
+    assert list(tickets) == [1, 2]
+
+
+@pytest.mark.race
+def test_each_ticket_is_handed_out_once(twin, in_threads):
+    tickets = twin.Tickets(-100, 200_000)
+    taken = in_threads(*[lambda: list(tickets)] * 8)
+    assert sorted(itertools.chain(*taken)) == list(range(-100, 200_000))
