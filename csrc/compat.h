@@ -6,6 +6,7 @@
 #ifndef FTDEMO_COMPAT_H
 #define FTDEMO_COMPAT_H
 
+#define PY_SSIZE_T_CLEAN /* "y#" takes a Py_ssize_t; the default since 3.13 */
 #include <Python.h>
 #include <stdbool.h>
 #include <stdint.h>
