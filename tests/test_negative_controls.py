@@ -36,14 +36,13 @@ def test_fails_on_the_legacy_twin(fresh_python, node):
         pytest.skip("needs two cores: on one, threads seldom meet")
     for _ in range(10):
         done = fresh_python(
-            *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--twin=legacy", "-x"),
+            *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--twin=legacy"),
             str(HERE / node),
         )
         if done.returncode < 0:  # a crash is a failure too
             return
         assert "GIL off" in done.stdout
-        if done.returncode != 0:
+        if re.search(r"^=+ \d+ failed in", done.stdout, re.M):
             assert re.search(r"^E +(AssertionError|assert )", done.stdout, re.M), done.stdout
-            assert re.search(r"^=+ 1 failed", done.stdout, re.M), done.stdout
             return
     pytest.fail(f"{node} does not tell the twins apart")

@@ -19,24 +19,24 @@ typedef struct {
 
 #define Checksum_CAST(op) ((Checksum *)object_data((op), &checksum_spec))
 
-/* Adler-32 (RFC 1950); 5552 bytes are as many as fit 32 bits unreduced. */
+/* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
+ * bits before they are reduced. */
 static void
 update_lock_held(Checksum *self, const unsigned char *data, Py_ssize_t size)
 {
-    uint32_t a = self->a;
-    uint32_t b = self->b;
     while (size > 0) {
-        Py_ssize_t chunk = Py_MIN(size, 5552);
-        size -= chunk;
-        while (chunk-- > 0) {
-            a += *data++;
+        Py_ssize_t block = Py_MIN(size, 512);
+        uint32_t a = self->a;
+        uint32_t b = self->b;
+        for (Py_ssize_t i = 0; i < block; i++) {
+            a += data[i];
             b += a;
         }
-        a %= 65521;
-        b %= 65521;
+        self->a = a % 65521;
+        self->b = b % 65521;
+        data += block;
+        size -= block;
     }
-    self->a = a;
-    self->b = b;
 }
 
 static PyObject *

@@ -1,0 +1,129 @@
+"""The command line: the import check of ftdemo's own modules, and what all commands share."""
+
+import importlib.util
+import json
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+GIL_ON = {
+    "ftdemo._ready": not FREE_THREADED,
+    "ftdemo._legacy": True,
+    "ftdemo._single_phase": not FREE_THREADED,
+    "ftdemo._object_header": not FREE_THREADED,
+}
+HOPED = 0 if FREE_THREADED else 3
+
+# What may surround the check: none of it may change the answer. On a build with the GIL,
+# PYTHON_GIL=0 is a fatal error of the interpreter itself.
+SURROUNDINGS = {
+    "plain": ([], {}),
+    "PYTHON_GIL=1": ([], {"PYTHON_GIL": "1"}),
+    "PYTHON_GIL=0": ([], {"PYTHON_GIL": "0"} if FREE_THREADED else {}),
+    "-W error": (["-W", "error"], {}),
+    "PYTHONWARNINGS=error": ([], {"PYTHONWARNINGS": "error"}),
+    "-X gil=0": (["-X", "gil=0"] if FREE_THREADED else [], {}),
+}
+
+pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
+
+
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+def test_json(fresh_python, surroundings):
+    options, env = SURROUNDINGS[surroundings]
+    done = fresh_python(*options, "-m", "ftdemo", "--json", env=env)
+    assert (done.returncode, done.stderr) == (HOPED, "")
+    assert json.loads(done.stdout) == {
+        "version": 1,
+        "interpreter": {"version": sys.version.split()[0], "free_threaded": FREE_THREADED},
+        "modules": [
+            {
+                "name": name,
+                "declares": {
+                    "ftdemo._legacy": "nothing",
+                    "ftdemo._single_phase": "PyUnstable_Module_SetGIL",
+                }.get(name, "Py_mod_gil"),
+                "gil_enabled": gil_on,
+                "expected_gil_enabled": gil_on,
+                "as_expected": True,
+            }
+            for name, gil_on in GIL_ON.items()
+        ],
+    }
+
+
+@pytest.mark.free_threaded
+def test_table(fresh_python):
+    done = fresh_python("-m", "ftdemo")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [line.split() for line in done.stdout.splitlines() if line.startswith("ftdemo.")] == [
+        ["ftdemo._ready", "Py_mod_gil", "off", "yes"],
+        ["ftdemo._legacy", "nothing", "on", "yes"],
+        ["ftdemo._single_phase", "PyUnstable_Module_SetGIL", "off", "yes"],
+        ["ftdemo._object_header", "Py_mod_gil", "off", "yes"],
+    ]
+    assert done.stdout.endswith("\n4 of 4 as expected\n")
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="needs a build with the GIL")
+def test_one_line_on_a_build_with_the_gil(fresh_python):
+    done = fresh_python("-m", "ftdemo")
+    assert (done.returncode, done.stderr) == (3, "")
+    (line,) = done.stdout.splitlines()
+    assert "build with the GIL" in line
+    assert "all 4 modules import" in line
+
+
+@pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}])
+def test_colour(fresh_python, env):
+    done = fresh_python("-m", "ftdemo", env=env)
+    assert ("\x1b[" in done.stdout) is ("FORCE_COLOR" in env and FREE_THREADED)
+
+
+@pytest.fixture
+def broken_copy(tmp_path):
+    """A copy of the package, in a folder with a space in its name, to break modules of."""
+    package = Path(importlib.util.find_spec("ftdemo").origin).parent
+    copy = tmp_path / "with space" / "ftdemo"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def test_a_module_that_cannot_be_imported(fresh_python, broken_copy):
+    for path in broken_copy.glob("_single_phase.*"):
+        if path.suffix != ".pyi":
+            path.unlink()
+    done = fresh_python("-m", "ftdemo", "--json", env={"PYTHONPATH": str(broken_copy.parent)})
+    assert done.returncode == 1
+    failed = [m for m in json.loads(done.stdout)["modules"] if not m["as_expected"]]
+    assert [(m["name"], m["gil_enabled"]) for m in failed] == [("ftdemo._single_phase", None)]
+    assert "ModuleNotFoundError: No module named 'ftdemo._single_phase'" in done.stderr
+
+
+@pytest.mark.free_threaded
+def test_a_module_that_does_what_it_should_not(fresh_python, broken_copy):
+    """_object_header replaced by Python code that brings the GIL back."""
+    for path in broken_copy.glob("_object_header.*"):
+        path.unlink()
+    (broken_copy / "_object_header.py").write_text("import ftdemo._legacy\n")
+    done = fresh_python("-m", "ftdemo", env={"PYTHONPATH": str(broken_copy.parent)})
+    assert done.returncode == 1
+    assert ["ftdemo._object_header", "Py_mod_gil", "on", "NO"] in [
+        line.split() for line in done.stdout.splitlines()
+    ]
+
+
+def test_usage_error(fresh_python):
+    done = fresh_python("-m", "ftdemo", "--no-such-option")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--no-such-option" in done.stderr
+
+
+def test_script_is_the_same(fresh_python):
+    """`ftdemo` and `python -m ftdemo` share main()."""
+    program = "import sys; from ftdemo.cli import main; sys.exit(main(['--json']))"
+    assert fresh_python("-c", program).returncode == HOPED

@@ -1,0 +1,58 @@
+"""What is installed: the package, its types, and nothing of the sources."""
+
+import importlib
+import importlib.metadata
+import inspect
+import re
+
+import pytest
+
+import ftdemo
+from ftdemo import _object_header, _ready, _single_phase
+
+# Doc/library/threadsafety.rst in CPython's documentation, from the least to the most safe.
+LEVELS = {
+    "incompatible",
+    "compatible",
+    "safe on distinct objects",
+    "safe on shared objects",
+    "atomic",
+}
+
+
+def test_no_source_and_no_test_is_installed():
+    files = importlib.metadata.files("ftdemo")
+    if any(path.name == "direct_url.json" and "editable" in path.read_text() for path in files):
+        pytest.skip("an editable installation")
+    assert any(path.name == "py.typed" for path in files)
+    strays = [f for f in files if f.suffix in {".c", ".h"} or "tests" in f.parts]
+    assert strays == []
+
+
+def test_the_twins_have_the_same_names(fresh_python):
+    program = "import ftdemo, ftdemo.legacy; print(ftdemo.__all__ == ftdemo.legacy.__all__)"
+    assert fresh_python("-W", "ignore", "-c", program).stdout == "True\n"
+    assert all(getattr(ftdemo, name) is getattr(_ready, name) for name in ftdemo.__all__)
+
+
+def documented():
+    """Every public function, type, method and attribute of the extension modules."""
+    for module in (_ready, _object_header, _single_phase):
+        for name, thing in vars(module).items():
+            if name.startswith("_"):
+                continue
+            yield f"{module.__name__}.{name}", thing
+            if inspect.isclass(thing):
+                for member, value in vars(thing).items():
+                    if not member.startswith("_"):
+                        yield f"{module.__name__}.{name}.{member}", value
+
+
+@pytest.mark.parametrize(("name", "thing"), list(documented()))
+def test_docstrings_end_with_the_guarantee(name, thing):
+    assert thing.__doc__, name
+    level = re.search(r"Thread safety: ([\w ]+)[^:]*\.$", thing.__doc__)
+    assert level, f"{name}: {thing.__doc__!r}"
+    assert level[1] in LEVELS
+    if callable(thing):
+        inspect.signature(thing)
