@@ -93,7 +93,7 @@ def lint(session: nox.Session) -> None:
 def fmt(session: nox.Session) -> None:
     """Format Python and C in place."""
     session.install(*group("lint"))
-    session.run("ruff", "check", "--fix")
+    session.run("ruff", "check", "--fix-only")
     session.run("ruff", "format")
     session.run("clang-format", "-i", *C_SOURCES)
 

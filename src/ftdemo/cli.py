@@ -2,9 +2,75 @@
 
 import argparse
 import json
+import math
+import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
-from ftdemo.check import own
+EXIT_CODES = "exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    main = argparse.ArgumentParser(
+        prog="ftdemo",
+        description="Check which imports bring the GIL back. Without a command: ftdemo's own.",
+        epilog=EXIT_CODES,
+    )
+    main.add_argument("--json", action="store_true", help="print one JSON object")
+    main.set_defaults(run=_own)
+    commands = main.add_subparsers(title="commands", metavar="COMMAND")
+    check = commands.add_parser(
+        "check",
+        help="check distributions, packages, modules or wheels",
+        description="Import every extension module of each target in fresh processes, and say "
+        "whether the GIL came on and what turned it on. Importing runs the code of the target.",
+        epilog=EXIT_CODES,
+    )
+    check.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="an installed distribution, an importable package or module, or a wheel file",
+    )
+    check.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
+    )
+    check.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of that object, and nothing else",
+    )
+    check.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds that one import may take (default: 60)",
+    )
+    check.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="processes that import at a time (default: as many as cores)",
+    )
+    check.set_defaults(run=_check, parser=check)
+    return main
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < math.inf:
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError
+    return value
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -13,19 +79,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     0 as hoped, 1 a check failed, 2 usage or internal error, 3 nothing could be checked.
     """
-    parser = argparse.ArgumentParser(
-        prog="ftdemo",
-        description="Check which imports bring the GIL back. Without a command: ftdemo's own.",
-        epilog="exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked",
-    )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    options = parser.parse_args(arguments)
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except Exception:
+        traceback.print_exc()
+        return 2
+    return code
+
+
+def _own(options: argparse.Namespace) -> int:
+    from ftdemo.check import own
 
     result = own.check_own_modules()
     if options.json:
         print(json.dumps(result, indent=2))
     else:
-        from ftdemo.check import report  # noqa: PLC0415 - rich takes longer than the check
+        from ftdemo.check import report
 
         report.print_own(result)
     return own.exit_code(result)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from ftdemo.check import api, report
+    from ftdemo.check.targets import TargetError
+
+    if options.schema:
+        print(Path(api.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
+        return 0
+    if not options.targets:
+        options.parser.error("the following arguments are required: TARGET")
+    interrupted = False
+    try:
+        with report.progress() as progress:
+            result = api.check(
+                options.targets, timeout=options.timeout, jobs=options.jobs, progress=progress
+            )
+    except TargetError as error:
+        print(f"ftdemo check: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as interrupt:
+        result = interrupt.result  # type: ignore[attr-defined]
+        interrupted = True
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        report.print_check(result)
+    if interrupted:
+        print("interrupted: these are the verdicts so far", file=sys.stderr)
+        return 2
+    report.report_to_github(result)
+    return api.exit_code(result)

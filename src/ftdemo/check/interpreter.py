@@ -1,10 +1,8 @@
-"""What is asked of the interpreter, and how a fresh one is started."""
+"""Which interpreter this is, and the environment that a fresh one is started in."""
 
-import json
 import os
 import sys
 import sysconfig
-from collections.abc import Callable, Sequence
 from typing import TypedDict
 
 
@@ -27,10 +25,8 @@ def describe() -> Interpreter:
     }
 
 
-def is_gil_enabled() -> bool:
-    """Whether the GIL is on in this process, now. True before 3.13, which has nothing to ask."""
-    ask: Callable[[], bool] | None = getattr(sys, "_is_gil_enabled", None)
-    return ask is None or ask()
+# Numeric libraries start a thread a core when imported; an import check has no use for them.
+_ONE_THREAD = ("BLIS", "MKL", "NUMEXPR", "OMP", "OPENBLAS")
 
 
 def clean_environment() -> dict[str, str]:
@@ -41,11 +37,5 @@ def clean_environment() -> dict[str, str]:
     and PYTHONWARNINGS=error makes the import raise, after which the GIL is on all the same.
     (-X gil and -W do not reach child processes.)
     """
-    return {k: v for k, v in os.environ.items() if k not in {"PYTHON_GIL", "PYTHONWARNINGS"}}
-
-
-def fresh_command(program: str, *arguments: str) -> Sequence[str]:
-    """Make the command that runs program in a fresh interpreter that imports as this one does."""
-    prelude = "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    path = json.dumps(sys.path)
-    return [sys.executable, "-W", "ignore", "-c", prelude + program, path, *arguments]
+    kept = {k: v for k, v in os.environ.items() if k not in {"PYTHON_GIL", "PYTHONWARNINGS"}}
+    return kept | {f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}

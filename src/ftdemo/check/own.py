@@ -1,17 +1,10 @@
-"""The import check of ftdemo itself: its modules, each in a fresh interpreter."""
+"""The import check of ftdemo itself: its modules, each in a fresh process."""
 
-import subprocess
 import sys
 from typing import NamedTuple, TypedDict
 
 from ftdemo.check import interpreter
-
-_PROGRAM = """
-import importlib
-is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
-importlib.import_module(sys.argv[1])
-print(int(is_gil_enabled()))
-"""
+from ftdemo.check.children import Children
 
 
 class Declaration(NamedTuple):
@@ -31,7 +24,7 @@ DECLARATIONS = (
 
 
 class ModuleResult(TypedDict):
-    """What importing one module in a fresh interpreter showed; gil_enabled is None if it failed."""
+    """What importing one module in a fresh process showed; gil_enabled is None if it failed."""
 
     name: str
     declares: str
@@ -50,48 +43,32 @@ class Result(TypedDict):
 
 def check_own_modules(timeout: float = 60.0) -> Result:
     """
-    Import each extension module of ftdemo in a fresh interpreter and see if the GIL came on.
+    Import each extension module of ftdemo in a fresh process and see if the GIL came on.
 
-    timeout is in seconds, for each module. What an import that fails has to say goes to stderr.
-    Neither PYTHON_GIL nor a warning filter of this process changes the result.
+    timeout is in seconds, for each module. Why an import failed is said on stderr. Neither
+    PYTHON_GIL nor a warning filter of this process changes the result.
     """
     this = interpreter.describe()
-    env = interpreter.clean_environment()
-    children = [
-        subprocess.Popen(
-            interpreter.fresh_command(_PROGRAM, module.name),
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for module in DECLARATIONS
-    ]
     modules: list[ModuleResult] = []
-    for module, child in zip(DECLARATIONS, children, strict=True):
-        gil_enabled = _answer(child, timeout)
-        expected = module.brings_gil_back or not this["free_threaded"]
-        modules.append(
-            {
-                "name": module.name,
-                "declares": module.declares,
-                "gil_enabled": gil_enabled,
-                "expected_gil_enabled": expected,
-                "as_expected": gil_enabled is expected,
-            }
-        )
+    with Children(sys.path, timeout=timeout) as children:
+        for name, declares, brings_gil_back in DECLARATIONS:
+            (step,) = children.run([name])
+            if step.raised:
+                print(f"{name}: {step.raised.type}: {step.raised.message}", file=sys.stderr)
+            elif step.ending:
+                print(f"{name}: {step.ending}", file=sys.stderr)
+            gil_enabled = None if step.raised else step.gil_on
+            expected = brings_gil_back or not this["free_threaded"]
+            modules.append(
+                {
+                    "name": name,
+                    "declares": declares,
+                    "gil_enabled": gil_enabled,
+                    "expected_gil_enabled": expected,
+                    "as_expected": gil_enabled is expected,
+                }
+            )
     return {"version": 1, "interpreter": this, "modules": modules}
-
-
-def _answer(child: subprocess.Popen[str], timeout: float) -> bool | None:
-    try:
-        answer, _ = child.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.communicate()
-        print(f"no answer within {timeout:g} s", file=sys.stderr)
-        return None
-    return {"0\n": False, "1\n": True}.get(answer) if child.returncode == 0 else None
 
 
 def exit_code(result: Result) -> int:

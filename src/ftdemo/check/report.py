@@ -1,39 +1,63 @@
-"""What people read: tables and the lines below them."""
+"""What people read: tables, progress, and what GitHub Actions shows."""
 
-from typing import TYPE_CHECKING
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from ftdemo.check import own
+from ftdemo.check import api, interpreter, own
+
+ORDER: tuple[api.Verdict, ...] = ("fail", "error", "skip", "pass")
+STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
+HINT = (
+    "A module is to blame that does not declare that it can do without the GIL. Once its C code is "
+    "safe without it, it should say so: a Py_mod_gil slot in C, freethreading_compatible=True in "
+    "Cython, mod_gil_not_used in pybind11, FREE_THREADED in nanobind, gil_used = false in PyO3."
+)
 
 
-def console() -> Console:
+def _console() -> Console:
     """Make a console on stdout: colour only on a terminal, NO_COLOR and FORCE_COLOR honoured."""
     made = Console(highlight=False)
-    if not made.is_terminal:
-        made.width = 200  # a log or a pipe has no edge to wrap at
+    if not sys.stdout.isatty():
+        made.width = 240  # a log or a pipe has no edge to wrap at
     return made
 
 
-def print_own(result: "own.Result") -> None:
+def _table(*headings: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table
+
+
+def _heading(this: interpreter.Interpreter) -> str:
+    return (
+        f"CPython {this['version']}, {'free-threaded' if this['free_threaded'] else 'with the GIL'}"
+    )
+
+
+def print_own(result: own.Result) -> None:
     """Print the result of the import check of ftdemo itself."""
-    out = console()
-    version = result["interpreter"]["version"]
+    out = _console()
+    this = result["interpreter"]
     modules = result["modules"]
     good = sum(module["as_expected"] for module in modules)
-    if not result["interpreter"]["free_threaded"] and good == len(modules):
+    if not this["free_threaded"] and good == len(modules):
         out.print(
-            f"CPython {version} is a build with the GIL: all {good} modules import, "
+            f"CPython {this['version']} is a build with the GIL: all {good} modules import, "
             "and there is no telling whether they would keep it off.",
             soft_wrap=True,
         )
         return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("module", "declares", "GIL after import", "as expected"):
-        table.add_column(heading)
+    table = _table("module", "declares", "GIL after import", "as expected")
     for module in modules:
         state = {None: "import failed", False: "off", True: "on"}[module["gil_enabled"]]
         table.add_row(
@@ -42,7 +66,132 @@ def print_own(result: "own.Result") -> None:
             state,
             Text("yes", "green") if module["as_expected"] else Text("NO", "bold red"),
         )
-    kind = "free-threaded" if result["interpreter"]["free_threaded"] else "with the GIL"
-    out.print(f"CPython {version}, {kind}\n")
+    out.print(_heading(this), table, f"{good} of {len(modules)} as expected", sep="\n\n", end="\n")
+
+
+def _rows(result: api.Result) -> list[tuple[api.TargetResult, api.ModuleResult]]:
+    """Every module with its target, what is worst first."""
+    rows = [(target, module) for target in result["targets"] for module in target["modules"]]
+    return sorted(rows, key=lambda row: ORDER.index(row[1]["verdict"]))
+
+
+def _explanation(module: api.ModuleResult) -> str:
+    culprits = ", ".join(module["culprits"])
+    return (
+        f"{culprits} ({module['detail']})"
+        if culprits and module["detail"]
+        else (culprits or module["detail"])
+    )
+
+
+def _title(target: api.TargetResult) -> str:
+    if target["distribution"]:
+        return f"{target['distribution']} {target['version']}"
+    return target["target"]
+
+
+def _counts(modules: Sequence[api.ModuleResult]) -> str:
+    if not modules:
+        return "no extension module, nothing that could bring the GIL back"
+    counts = Counter(module["verdict"] for module in modules)
+    return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
+
+
+def _modules(count: int) -> str:
+    return f"{count} module{'' if count == 1 else 's'}"
+
+
+def blame(result: api.Result) -> list[tuple[str, int]]:
+    """Each culprit, and how many modules fail because of it, the gravest first."""
+    counts = Counter(culprit for _, module in _rows(result) for culprit in module["culprits"])
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+def print_check(result: api.Result) -> None:
+    """Print the verdicts: what is not a pass, one by one, then the count of each target."""
+    out = _console()
+    out.print(_heading(result["interpreter"]) + "\n")
+    rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
+    if rows:
+        table = _table("module", "verdict", "culprits and details")
+        for _, module in rows:
+            verdict = module["verdict"]
+            table.add_row(
+                module["name"], Text(verdict, STYLES[verdict]), Text(_explanation(module))
+            )
+        out.print(table, "")
+    table = _table("target", "modules")
+    for target in result["targets"]:
+        table.add_row(_title(target), _counts(target["modules"]))
     out.print(table)
-    out.print(f"\n{good} of {len(modules)} as expected")
+    to_blame = blame(result)
+    if to_blame:
+        table = _table("to blame", "for modules")
+        for culprit, count in to_blame:
+            table.add_row(culprit, str(count))
+        out.print("", table, "", Text(HINT), sep="\n")
+    elif not result["interpreter"]["free_threaded"]:
+        out.print("\nNothing could be checked: run this on a free-threaded build, as 3.14t.")
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[api.Progress], None]]:
+    """Show a bar on stderr while a check runs, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("")
+
+        def show(state: api.Progress) -> None:
+            bar.update(
+                task, completed=state["done"], total=state["total"], description=state["module"]
+            )
+
+        yield show
+
+
+def report_to_github(result: api.Result) -> None:
+    """In GitHub Actions: annotate the run, on stderr, and add a table to the job's summary."""
+    if not os.environ.get("GITHUB_ACTIONS"):
+        return
+    for culprit, count in blame(result):
+        _annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
+    for target, module in _rows(result):
+        if module["verdict"] == "error":
+            _annotate(
+                "error", f"{_title(target)}: no verdict", f"{module['name']} {module['detail']}"
+            )
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(markdown(result))
+
+
+def _annotate(kind: str, title: str, message: str) -> None:
+    for character, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
+        title, message = title.replace(character, escaped), message.replace(character, escaped)
+    title = title.replace(":", "%3A").replace(",", "%2C")
+    print(f"::{kind} title={title}::{message}", file=sys.stderr)
+
+
+def markdown(result: api.Result) -> str:
+    """Make a Markdown table of the targets and one of what is not a pass."""
+
+    def cell(text: str) -> str:
+        return text.replace("|", "\\|").replace("\n", " ")
+
+    lines = [f"### Import check: {_heading(result['interpreter'])}", ""]
+    lines += ["| target | modules |", "|---|---|"]
+    lines += [f"| {cell(_title(t))} | {_counts(t['modules'])} |" for t in result["targets"]]
+    rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
+    if rows:
+        lines += ["", "| module | verdict | culprits and details |", "|---|---|---|"]
+        lines += [f"| {m['name']} | {m['verdict']} | {cell(_explanation(m))} |" for _, m in rows]
+    return "\n".join(lines) + "\n\n"

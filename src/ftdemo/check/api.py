@@ -1,0 +1,256 @@
+"""The import check as a function."""
+
+import itertools
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Literal, TypedDict
+
+from ftdemo.check import interpreter, judge
+from ftdemo.check.children import CAN_FORK, Children, InterruptedRunError
+from ftdemo.check.targets import Target, find_all
+
+Verdict = Literal["pass", "fail", "error", "skip"]
+Method = Literal["fork", "spawn", "single"]
+# Below this, a second process would spend its time importing what the first one does too.
+MODULES_A_JOB = 24
+
+
+class ModuleResult(TypedDict):
+    """The verdict on one extension module. seconds is how long its import took, if it passed."""
+
+    name: str
+    verdict: Verdict
+    culprits: list[str]
+    detail: str
+    seconds: float
+
+
+class TargetResult(TypedDict):
+    """The verdicts on a target; distribution and version are None for what belongs to none."""
+
+    target: str
+    distribution: str | None
+    version: str | None
+    modules: list[ModuleResult]
+
+
+class Result(TypedDict):
+    """What `ftdemo check --json` prints; schema.json describes it."""
+
+    version: int
+    interpreter: interpreter.Interpreter
+    targets: list[TargetResult]
+    summary: dict[Verdict, int]
+
+
+class Progress(TypedDict):
+    """How far a check has come."""
+
+    target: str
+    module: str
+    done: int
+    total: int
+
+
+def check(
+    targets: Sequence[str],
+    *,
+    timeout: float = 60.0,
+    jobs: int | None = None,
+    method: Method | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """
+    Import every extension module of targets in fresh processes, and see if the GIL comes on.
+
+    targets are names of installed distributions, of packages or modules, or paths of wheel files.
+    timeout is in seconds, for each import; jobs is how many processes import at a time, by default
+    as many as there are cores. progress is called after each verdict, from any thread, one call at
+    a time. method is chosen for the system, and all come to the same verdicts: "fork" takes a
+    process for each module that does not pass, "spawn" does so without fork, and "single" takes a
+    new interpreter for each module, which is slow.
+
+    Raises TargetError where there is no such target. On KeyboardInterrupt the verdicts so far are
+    in the attribute `result` of the exception.
+
+    Importing runs the code of the target. Thread safety: safe on shared objects.
+    """
+    run = _Run(timeout, method or ("fork" if CAN_FORK else "spawn"), progress)
+    with tempfile.TemporaryDirectory(prefix="ftdemo-check-") as folder:
+        found = find_all(targets, Path(folder))
+        try:
+            run.judge_all(found, jobs or cores())
+        except KeyboardInterrupt as interrupt:
+            interrupt.result = run.result(found)  # type: ignore[attr-defined]
+            raise
+    return run.result(found)
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class _Run:
+    """One call of check()."""
+
+    def __init__(
+        self,
+        timeout: float,
+        method: Method,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._timeout = timeout
+        self._method = method
+        self._progress = progress
+        self._interpreter = interpreter.describe()
+        self._verdicts: dict[tuple[str, str], ModuleResult] = {}
+        self._total = 0
+        self._lock = threading.Lock()  # guards: _verdicts, _children, calls of _progress
+        self._children: list[Children] = []
+
+    def judge_all(self, targets: Sequence[Target], jobs: int) -> None:
+        self._total = sum(len(t.modules) + len(t.skipped) for t in targets)
+        for target in targets:
+            for name, why in target.skipped.items():
+                self._add(target, _result(name, "skip", detail=why))
+            if not self._interpreter["free_threaded"]:
+                for module in target.modules:
+                    why = "this build always has the GIL"
+                    self._add(target, _result(module.name, "skip", detail=why))
+        if not self._interpreter["free_threaded"]:
+            return
+        shares = max(1, jobs // max(1, sum(bool(t.modules) for t in targets)))
+        parts = [(target, part) for target in targets for part in _parts(target.modules, shares)]
+        executor = ThreadPoolExecutor(max_workers=jobs)
+        try:
+            futures = [executor.submit(self._judge, *part) for part in parts]
+            wait(futures, return_when=FIRST_EXCEPTION)
+            for future in futures:
+                if future.done():
+                    future.result()
+        finally:
+            with self._lock:
+                for children in self._children:
+                    children.close()
+            executor.shutdown(cancel_futures=True)
+
+    def _judge(self, target: Target, modules: Sequence[judge.Module]) -> None:
+        path = [*target.path, *sys.path]
+        with Children(path, timeout=self._timeout, fork=self._method == "fork") as children:
+            with self._lock:
+                self._children.append(children)
+            try:
+                for outcome in judge.judge(modules, children, together=self._method != "single"):
+                    self._add(target, _verdict(outcome, target))
+            except InterruptedRunError:
+                return
+
+    def _add(self, target: Target, result: ModuleResult) -> None:
+        with self._lock:
+            self._verdicts[target.target, result["name"]] = result
+            if self._progress is not None:
+                done = len(self._verdicts)
+                self._progress(
+                    {
+                        "target": target.target,
+                        "module": result["name"],
+                        "done": done,
+                        "total": self._total,
+                    }
+                )
+
+    def result(self, targets: Sequence[Target]) -> Result:
+        summary: dict[Verdict, int] = {"pass": 0, "fail": 0, "error": 0, "skip": 0}
+        for verdict in self._verdicts.values():
+            summary[verdict["verdict"]] += 1
+        return {
+            "version": 1,
+            "interpreter": self._interpreter,
+            "targets": [
+                {
+                    "target": target.target,
+                    "distribution": target.distribution,
+                    "version": target.version,
+                    "modules": [
+                        verdict
+                        for (of, _), verdict in sorted(self._verdicts.items())
+                        if of == target.target
+                    ],
+                }
+                for target in targets
+            ],
+            "summary": summary,
+        }
+
+
+def _parts(modules: Sequence[judge.Module], shares: int) -> list[Sequence[judge.Module]]:
+    """Cut modules into up to shares parts of neighbours, which have packages in common."""
+    count = min(shares, max(1, len(modules) // MODULES_A_JOB)) if modules else 0
+    bounds = [len(modules) * n // count for n in range(count + 1)] if count else [0]
+    return [modules[start:end] for start, end in itertools.pairwise(bounds)]
+
+
+def _result(
+    name: str,
+    verdict: Verdict,
+    *,
+    culprits: Sequence[str] = (),
+    detail: str = "",
+    seconds: float = 0.0,
+) -> ModuleResult:
+    return {
+        "name": name,
+        "verdict": verdict,
+        "culprits": list(culprits),
+        "detail": detail,
+        "seconds": seconds,
+    }
+
+
+def _verdict(outcome: judge.Outcome, target: Target) -> ModuleResult:
+    result = outcome.result
+    details = []
+    if outcome.step != outcome.name:
+        details.append(f"importing {outcome.step}:")
+    if result.raised:
+        details.append(f"raised {result.raised.type}: {result.raised.message}".rstrip(": "))
+    if result.gil_on is None:
+        details.append(result.ending)
+    if result.forked:
+        details.append("(forked during the import)")
+    verdict: Verdict = "pass"
+    if result.gil_on:
+        verdict = "fail"
+        if not outcome.culprits:
+            details.append("what turned the GIL on was not seen being loaded")
+        elif outcome.step != outcome.name and len(details) == 1:
+            details = [f"importing {outcome.step} does it already"]
+    elif result.gil_on is None:
+        verdict = "error"
+    elif result.raised:
+        missing = result.raised.missing
+        outside = missing and missing.partition(".")[0] not in target.top_levels
+        verdict = "skip" if outside else "error"
+    return _result(
+        outcome.name,
+        verdict,
+        culprits=outcome.culprits,
+        detail=" ".join(details),
+        seconds=result.seconds,
+    )
+
+
+def exit_code(result: Result) -> int:
+    """0 no module brings the GIL back; 1 one does, or an error; 3 nothing could be checked."""
+    summary = result["summary"]
+    if summary["fail"] or summary["error"]:
+        return 1
+    return 3 if summary["skip"] and not summary["pass"] else 0

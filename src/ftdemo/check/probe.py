@@ -1,0 +1,179 @@
+"""
+The program that imports what is checked. It runs in an interpreter of its own.
+
+Standard library only, and as little of it as will do: what this file imports, every checked module
+finds imported already. It is run as a script, `python -c SOURCE serve` or `... child`:
+
+- `serve` forks: a bare, single-threaded parent that never imports anything of a target, and for
+  each request on its stdin a child that does. The parent outlives whatever the child does.
+- `child` is such a child as a process of its own, for systems where one cannot fork.
+
+A child reports in a file that it opens by name for every line, so that a module may print what it
+likes, close every descriptor or replace everything in sys, and still be judged by what it did.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+
+TYPE_CHECKING = False  # typing is one more import
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import Any
+
+# Taken before anything of a target is imported: a module may replace them.
+is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
+_open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
+_dumps, _clock = json.dumps, time.perf_counter
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+def run_child(request: dict[str, Any], report: str) -> None:
+    """
+    Import what request["steps"] names, one by one, and write down what came of each.
+
+    A step is the name of a module or, to load an extension without what is around it, a list of
+    its name and path. Ends when the GIL is on, or at the first step that raises.
+    """
+    import _imp  # noqa: PLC0415 - of the interpreter; no module of a target is called so
+    import importlib  # noqa: PLC0415
+    from importlib import machinery  # noqa: PLC0415
+
+    sys.path[:] = request["path"]
+    me = _getpid()
+    import_module = importlib.import_module
+    create_dynamic = _imp.create_dynamic
+    loaded: list[list[object]] = []
+    depth_on = [False]
+
+    def watched(spec: ModuleSpec, file: object = None) -> object:
+        """
+        Load an extension, and note whether it was this that turned the GIL on.
+
+        What it loads from inside itself is told apart: [name, path, before, after, inside].
+        """
+        before, outer = is_gil_enabled(), depth_on[0]
+        depth_on[0] = False
+        entry = [spec.name, spec.origin, before, before, False]
+        loaded.append(entry)
+        try:
+            return create_dynamic(spec, file) if file is not None else create_dynamic(spec)
+        finally:
+            after = is_gil_enabled()
+            entry[3], entry[4] = after, depth_on[0]
+            depth_on[0] = outer or (after and not before)
+
+    _imp.create_dynamic = watched  # type: ignore[assignment]
+
+    def say(*what: object) -> None:
+        line = (_dumps([request["token"], *what]) + "\n").encode()
+        descriptor = _open(report, _APPEND, 0o600)
+        _write(descriptor, line)
+        _close(descriptor)
+
+    for index, step in enumerate(request["steps"]):
+        say("begin", index, me)
+        del loaded[:]
+        start, raised = _clock(), None
+        try:
+            if isinstance(step, str):
+                import_module(step)
+            else:
+                name, path = step
+                loader = machinery.ExtensionFileLoader(name, path)
+                watched(machinery.ModuleSpec(name, loader, origin=path))
+        except BaseException as error:
+            raised = _describe(error)
+        if _getpid() != me:  # a copy of this process came back from a fork inside the import
+            say("forked", index)
+            _exit(0)
+        on = is_gil_enabled()
+        say("end", index, on, round(_clock() - start, 6), raised, loaded if on else [])
+        if on or raised:
+            break
+    _exit(0)
+
+
+def _describe(error: BaseException) -> list[str | None]:
+    """[type, message, name of the module that was not found], whatever the error's code does."""
+    try:
+        message = str(error).strip()[:500]
+    except BaseException:
+        message = "(its message could not be read)"
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return [type(error).__name__, message, missing]
+
+
+def isolate() -> None:
+    """Make this process a group of its own, with nothing to read and nowhere to print."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.closerange(3, 256)
+
+
+def kill_group(leader: int) -> None:
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def serve() -> None:
+    """
+    For each request, a line of JSON, fork a child, watch it, and answer with how it ended.
+
+    The answer is the exit status (as subprocess counts it), or null for a child that made no
+    progress for request["timeout"] seconds and was killed with its group. When stdin ends, as it
+    does when whoever asks dies, the child is killed too.
+    """
+    import select  # noqa: PLC0415 - Windows has it for sockets only
+
+    requests = os.fdopen(0, "rb")
+    answers = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    for line in iter(requests.readline, b""):
+        request = json.loads(line)
+        child = os.fork()
+        if child == 0:
+            isolate()
+            signal.alarm(int(request["alarm"]))  # should everyone else be gone
+            run_child(request, request["report"])
+        seen, delay = -1, 0.001
+        status: int | None = None
+        deadline = time.monotonic() + request["timeout"]
+        while True:
+            pid, raw = os.waitpid(child, os.WNOHANG)
+            if pid:
+                status = os.waitstatus_to_exitcode(raw)
+                break
+            try:
+                size = os.stat(request["report"]).st_size
+            except FileNotFoundError:
+                size = -1
+            if size != seen:
+                seen, deadline = size, time.monotonic() + request["timeout"]
+            if time.monotonic() > deadline or select.select([requests], [], [], delay)[0]:
+                kill_group(child)
+                os.waitpid(child, 0)
+                break
+            delay = min(delay * 1.5, 0.01)
+        kill_group(child)  # what it left behind
+        answers.write(json.dumps(status).encode() + b"\n")
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["serve"]:
+        serve()
+    else:
+        request = json.loads(sys.argv[2])
+        run_child(request, request["report"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""From the name of a target to its extension modules, without importing any of it."""
+
+import difflib
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import os
+import pkgutil
+import re
+import stat
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from packaging.tags import sys_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from ftdemo.check.judge import Module
+
+SUFFIXES = sorted(importlib.machinery.EXTENSION_SUFFIXES, key=len, reverse=True)
+ANY_SUFFIX = re.compile(r"^(?P<name>\w+)(?P<tag>\.[\w.-]+)?\.(so|pyd)$", re.ASCII)
+
+
+class TargetError(Exception):
+    """There is no such target; the message says so, and what may have been meant."""
+
+
+@dataclass
+class Target:
+    """What is to be checked, and where it was found."""
+
+    target: str
+    distribution: str | None = None
+    version: str | None = None
+    modules: list[Module] = field(default_factory=list)
+    skipped: dict[str, str] = field(default_factory=dict)  # name of the module: why
+    path: list[str] = field(default_factory=list)  # to import from before all else
+
+    @property
+    def top_levels(self) -> set[str]:
+        """The import names that belong to the target."""
+        return {name.partition(".")[0] for name in (*(m.name for m in self.modules), *self.skipped)}
+
+
+def find(name: str, unpack_to: Path) -> Target:
+    """
+    Find a target: a wheel file, an installed distribution, or a package or module.
+
+    A wheel is unpacked into a new folder in unpack_to. Raises TargetError.
+    """
+    if name.endswith(".whl"):
+        return _wheel(name, Path(name), unpack_to)
+    try:
+        distribution = importlib.metadata.distribution(name)
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        return _importable(name)
+    return _distribution(name, distribution)
+
+
+def _add(target: Target, name: str, path: Path) -> None:
+    """Add the module that the file at path is, if it is one; name is that of its package."""
+    prefix = f"{name}." if name else ""
+    for suffix in SUFFIXES:
+        base = path.name.removesuffix(suffix)
+        if base != path.name and base.isidentifier():
+            if suffix in {".so", ".pyd"} and not _has_init(path):
+                return  # a library, not a module
+            full = prefix.removesuffix(".") if base == "__init__" else prefix + base
+            target.modules.append(Module(full, str(path)))
+            return
+    other = ANY_SUFFIX.match(path.name)
+    if other and other["tag"]:
+        why = f"built for another interpreter ({other['tag'].lstrip('.')})"
+        target.skipped[prefix + other["name"]] = why
+
+
+def _has_init(path: Path) -> bool:
+    """Whether the library exports an init function (PyInit_, PyInitU_, PyModExport_)."""
+    content = path.read_bytes()
+    return b"PyInit" in content or b"PyModExport" in content
+
+
+def _tidy(target: Target) -> Target:
+    """Sort, and forget files for other interpreters beside one for this."""
+    target.modules = sorted({module.name: module for module in target.modules}.values())
+    names = {module.name for module in target.modules}
+    target.skipped = {n: why for n, why in sorted(target.skipped.items()) if n not in names}
+    return target
+
+
+def _distribution(name: str, distribution: importlib.metadata.Distribution) -> Target:
+    target = Target(name, distribution.metadata["Name"], distribution.version)
+    packages = set()
+    for entry in distribution.files or ():
+        parts = [*entry.parts[:-1], entry.name.partition(".")[0]]
+        if ".." in parts or not all(part.isidentifier() for part in parts):
+            continue
+        packages.add(parts[0])
+        if entry.suffix in {".so", ".pyd"}:
+            _add(target, ".".join(parts[:-1]), Path(str(entry.locate())))
+    if not target.modules and not target.skipped:
+        # An editable installation has its files elsewhere; the import system knows where.
+        editable = distribution.read_text("direct_url.json") or ""
+        listed = distribution.read_text("top_level.txt") or ""
+        if '"editable"' in editable or not distribution.files:
+            for package in sorted({*packages, *listed.split()} or {name.replace("-", "_")}):
+                _walk_package(target, package)
+    return _tidy(target)
+
+
+def _importable(name: str) -> Target:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise _unknown(name)
+    target = Target(name)
+    if not _walk_package(target, name):
+        raise _unknown(name)
+    mapping = importlib.metadata.packages_distributions().get(name.partition(".")[0])
+    if mapping:
+        target.distribution = mapping[0]
+        target.version = importlib.metadata.version(mapping[0])
+    return _tidy(target)
+
+
+def _walk_package(target: Target, name: str) -> bool:
+    """Add what is found below a package, or a module itself; False if there is no such thing."""
+    spec = _find_spec(name)
+    if spec is None:
+        return False
+    if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader) and spec.origin:
+        target.modules.append(Module(name, spec.origin))
+    for location in spec.submodule_search_locations or ():
+        for folder, subfolders, files in os.walk(location):
+            subfolders[:] = sorted(s for s in subfolders if s.isidentifier() and s != "__pycache__")
+            inside = Path(folder).relative_to(location).parts
+            for file in files:
+                _add(target, ".".join([name, *inside]), Path(folder, file))
+    return True
+
+
+def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Find a module as import does, but without importing the packages above it."""
+    top, *below = name.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except ValueError:  # __main__ and its like
+        return None
+    full = top
+    for part in below:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        full = f"{full}.{part}"
+        spec = importlib.machinery.PathFinder.find_spec(full, spec.submodule_search_locations)
+    return spec
+
+
+def _unknown(name: str) -> TargetError:
+    known = {d.metadata["Name"] for d in importlib.metadata.distributions()}
+    known |= {module.name for module in pkgutil.iter_modules()} | sys.stdlib_module_names
+    close = difflib.get_close_matches(name, sorted(filter(None, known)), 1)
+    hint = f"; did you mean {close[0]!r}?" if close else ""
+    return TargetError(f"no installed distribution, package or module is called {name!r}{hint}")
+
+
+def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
+    if not path.is_file():
+        others = [str(p) for p in path.parent.glob("*.whl")] if path.parent.is_dir() else []
+        close = difflib.get_close_matches(name, others, 1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise TargetError(f"no such wheel: {name}{hint}")
+    try:
+        distribution, version, _, tags = parse_wheel_filename(path.name)
+        archive = zipfile.ZipFile(path)
+    except (InvalidWheelFilename, zipfile.BadZipFile) as error:
+        raise TargetError(f"not a wheel: {name}: {error}") from error
+    target = Target(name, str(distribution), str(version))
+    folder = Path(tempfile.mkdtemp(prefix="wheel-", dir=unpack_to))
+    with archive:
+        unpack(archive, folder)
+    roots = [folder, *folder.glob("*.data/purelib"), *folder.glob("*.data/platlib")]
+    for root in reversed(roots):
+        for file in _files_below(root):
+            inside = file.relative_to(root).parent.parts
+            if all(part.isidentifier() for part in inside):
+                _add(target, ".".join(inside), file)
+    target.path = [str(root) for root in roots]
+    if not tags.intersection(sys_tags()):
+        why = f"this wheel is for {', '.join(sorted(map(str, tags)))}"
+        target.skipped |= {module.name: why for module in target.modules}
+        target.skipped = dict.fromkeys(target.skipped or [str(distribution)], why)
+        target.modules = []
+    return _tidy(target)
+
+
+def _files_below(root: Path) -> Iterator[Path]:
+    for folder, _, files in os.walk(root):
+        for file in sorted(files):
+            yield Path(folder, file)
+
+
+def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
+    """
+    Unpack regular files and folders that stay inside folder.
+
+    Links are not made and no path leaves the folder: either is a TargetError.
+    """
+    for entry in archive.infolist():
+        parts = PurePosixPath(entry.filename.replace("\\", "/"))
+        mode = entry.external_attr >> 16
+        if parts.is_absolute() or ".." in parts.parts or ":" in entry.filename:
+            raise TargetError(f"{archive.filename}: {entry.filename!r} leaves the wheel")
+        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not stat.S_IFMT(mode)):
+            raise TargetError(f"{archive.filename}: {entry.filename!r} is not a regular file")
+    archive.extractall(folder)
+
+
+def find_all(names: Iterable[str], unpack_to: Path) -> Sequence[Target]:
+    """Find every target, each once. Raises TargetError for the first that is not there."""
+    return [find(name, unpack_to) for name in dict.fromkeys(names)]

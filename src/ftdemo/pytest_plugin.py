@@ -1,0 +1,87 @@
+"""
+A pytest plugin: `pytest --ftdemo-check=TARGET` adds a test for each extension module of TARGET.
+
+Each fails whose import brings the GIL back, or cannot be judged. Off unless asked for.
+"""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from ftdemo.check.api import ModuleResult
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.getgroup("ftdemo").addoption(
+        "--ftdemo-check",
+        action="append",
+        default=[],
+        metavar="TARGET",
+        help="add a test that importing each extension module of TARGET (an installed "
+        "distribution, a package, a module or a wheel) keeps the GIL off; may be repeated",
+    )
+
+
+ITEMS = pytest.StashKey[list[pytest.Item]]()
+
+
+class GilItem(pytest.Item):
+    """The test of one extension module: its verdict is known, and raised when the test runs."""
+
+    _parallel_custom_item = True  # for pytest-run-parallel: not to be run in threads, no warning
+
+    def __init__(self, *, result: "ModuleResult", **arguments: object) -> None:
+        super().__init__(**arguments)  # type: ignore[arg-type]
+        self.result = result
+        self.add_marker(pytest.mark.ftdemo_check)
+
+    def runtest(self) -> None:
+        culprits = ", ".join(self.result["culprits"])
+        match self.result["verdict"]:
+            case "skip":
+                pytest.skip(self.result["detail"])
+            case "fail":
+                detail = self.result["detail"]
+                blame = f"turned on by {culprits}" if culprits else ""
+                pytest.fail(f"the GIL came on: {blame}; {detail}".rstrip("; "), pytrace=False)
+            case "error":
+                pytest.fail(f"no verdict: {self.result['detail']}", pytrace=False)
+
+    def reportinfo(self) -> tuple[str, None, str]:
+        return "ftdemo-check", None, f"import of {self.name}"
+
+
+class GilCollector(pytest.Collector):
+    """One target."""
+
+    def collect(self) -> Iterator[GilItem]:
+        from ftdemo.check import TargetError, check
+
+        try:
+            result = check([self.name])
+        except TargetError as error:
+            raise pytest.UsageError(str(error)) from error
+        for module in result["targets"][0]["modules"]:
+            yield GilItem.from_parent(self, name=module["name"], result=module)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "ftdemo_check: a test that --ftdemo-check added")
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Check the targets before anything else is collected, or imported."""
+    items: list[pytest.Item] = []
+    for target in dict.fromkeys(session.config.getoption("ftdemo_check")):
+        collector = GilCollector.from_parent(session, name=target, nodeid=f"ftdemo-check::{target}")
+        items += collector.collect()
+    session.config.stash[ITEMS] = items
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Add the tests after those that pytest found itself."""
+    added: list[pytest.Item] = config.stash[ITEMS]
+    items += added

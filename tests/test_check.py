@@ -1,0 +1,361 @@
+"""`ftdemo check`: the truth of a package that does all it can to hide it."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import sysconfig
+import time
+import zipfile
+from pathlib import Path
+
+import fastjsonschema
+import pytest
+
+from ftdemo.check import TargetError, check, children, targets
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+HERE = Path(__file__).parent
+
+pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
+posix = pytest.mark.skipif(os.name == "nt", reason="the package misbehaves in POSIX ways")
+
+SURROUNDINGS = {
+    "plain": ([], {}),
+    "PYTHON_GIL=0": ([], {"PYTHON_GIL": "0"}),
+    "PYTHON_GIL=1": ([], {"PYTHON_GIL": "1"}),
+    "-W error": (["-W", "error"], {"PYTHONWARNINGS": "error"}),
+}
+
+
+def load_misbehaving():
+    sys.path.insert(0, str(HERE))
+    try:
+        import misbehaving
+    finally:
+        sys.path.pop(0)
+        sys.modules.pop("misbehaving", None)
+    return misbehaving
+
+
+MISBEHAVING = load_misbehaving()
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """A folder, with a space in its name, that holds the package of misbehaving modules."""
+    folder = tmp_path_factory.mktemp("with space")
+    MISBEHAVING.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def schema(tmp_path_factory):
+    done = subprocess.run(
+        [sys.executable, "-m", "ftdemo", "check", "--schema"],
+        capture_output=True,
+        check=True,
+        cwd=tmp_path_factory.getbasetemp(),
+    )
+    return fastjsonschema.compile(json.loads(done.stdout))
+
+
+def expected():
+    """What is true of the package, as (verdict, culprits, beginning of the detail)."""
+    for name, case in MISBEHAVING.MODULES.items():
+        culprits = [f"misbehaving.{culprit}" for culprit in case.culprits]
+        yield f"misbehaving.{name}", (case.verdict, culprits, case.detail)
+    other = "built for another interpreter (cpython-39-x86_64-linux-gnu)"
+    yield "misbehaving.other", ("skip", [], other)
+
+
+def verdicts(result):
+    return {
+        module["name"]: (module["verdict"], module["culprits"], module["detail"])
+        for target in result["targets"]
+        for module in target["modules"]
+    }
+
+
+def differences(result):
+    """Where result is not what is expected; a detail may go on, but not be another."""
+    found, wanted = verdicts(result), dict(expected())
+    assert sorted(found) == sorted(wanted)
+    for name, (verdict, culprits, detail) in wanted.items():
+        if found[name][:2] != (verdict, culprits) or not (
+            found[name][2].startswith(detail) if detail else found[name][2] == ""
+        ):
+            yield name, found[name], wanted[name]
+
+
+@posix
+@pytest.mark.free_threaded
+@pytest.mark.parametrize("surroundings", SURROUNDINGS)
+def test_every_verdict(fresh_python, package, schema, surroundings):
+    options, env = SURROUNDINGS[surroundings]
+    done = fresh_python(
+        *options,
+        *("-m", "ftdemo", "check", "--json", "--timeout=2", "misbehaving"),
+        env=env | {"PYTHONPATH": str(package)},
+    )
+    assert done.stderr == ""
+    result = schema(json.loads(done.stdout))
+    assert list(differences(result)) == []
+    wanted = [verdict for _, (verdict, _, _) in expected()]
+    assert result["summary"] == {v: wanted.count(v) for v in ("pass", "fail", "error", "skip")}
+    assert done.returncode == 1
+    assert processes_left() == []
+
+
+@posix
+@pytest.mark.free_threaded
+@pytest.mark.parametrize("method", ["spawn", "single"])
+def test_all_methods_agree(package, monkeypatch, method):
+    monkeypatch.syspath_prepend(package)
+    assert list(differences(check(["misbehaving"], timeout=2, method=method))) == []
+
+
+@pytest.mark.free_threaded
+@pytest.mark.parametrize("target", ["ftdemo", "hypothesis", "setuptools", "math", "pytest"])
+def test_methods_agree_on_real_packages(target):
+    found = [verdicts(check([target], method=m)) for m in ("fork", "spawn", "single")]
+    assert found[0] == found[1] == found[2]
+
+
+def processes_left():
+    """Processes of the package that still run: none should, a moment after the check has ended."""
+    for _ in range(50):
+        listed = subprocess.run(
+            ["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True
+        ).stdout
+        left = [line for line in listed.splitlines() if "def run_child" in line]
+        if not left:
+            return []
+        time.sleep(0.1)
+    return left
+
+
+@posix
+@pytest.mark.free_threaded
+def test_ctrl_c_ends_the_run_with_the_verdicts_so_far(package):
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "ftdemo", "check", "--json", "--jobs=1"),
+            *("misbehaving.plain", "misbehaving.hangs"),
+        ],
+        env=os.environ | {"PYTHONPATH": str(package)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(2)
+        process.send_signal(signal.SIGINT)
+        before = time.monotonic()
+        output, errors = process.communicate(timeout=30)
+        assert time.monotonic() - before < 5
+    assert process.returncode == 2
+    assert "interrupted" in errors
+    assert verdicts(json.loads(output)) == {"misbehaving.plain": ("pass", [], "")}
+    assert processes_left() == []
+
+
+@posix
+@pytest.mark.free_threaded
+def test_children_die_with_the_parent(package):
+    with subprocess.Popen(
+        [sys.executable, "-m", "ftdemo", "check", "misbehaving.hangs"],
+        env=os.environ | {"PYTHONPATH": str(package)},
+        stdout=subprocess.DEVNULL,
+    ) as process:
+        time.sleep(2)
+        process.kill()
+    assert processes_left() == []
+
+
+@posix
+@pytest.mark.free_threaded
+def test_the_summary_names_who_is_to_blame(fresh_python, package):
+    done = fresh_python(
+        *("-m", "ftdemo", "check", "--timeout=2", "misbehaving.legacy"),
+        env={"PYTHONPATH": str(package), "GITHUB_ACTIONS": "true"},
+    )
+    assert re.search(r"^misbehaving\.undeclared +2 *$", done.stdout, re.M)
+    assert "::error title=The GIL is back::misbehaving.undeclared brings it back" in done.stderr
+
+
+@pytest.mark.free_threaded
+def test_step_summary(fresh_python, tmp_path):
+    summary = tmp_path / "summary.md"
+    env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
+    assert fresh_python("-m", "ftdemo", "check", "ftdemo", env=env).returncode == 1
+    text = summary.read_text()
+    assert "| ftdemo._legacy | fail | ftdemo._legacy |" in text
+    assert re.search(r"\| ftdemo [\d.]+ \| 1 fail, 3 pass \|", text)
+
+
+@pytest.mark.skipif(FREE_THREADED, reason="needs a build with the GIL")
+def test_nothing_can_be_checked_with_the_gil(fresh_python, schema):
+    done = fresh_python("-m", "ftdemo", "check", "--json", "ftdemo")
+    result = schema(json.loads(done.stdout))
+    assert done.returncode == 3
+    assert result["summary"] == {"pass": 0, "fail": 0, "error": 0, "skip": 4}
+
+
+def test_the_function():
+    seen = []
+    result = check(["ftdemo"], jobs=1, progress=seen.append)
+    (target,) = result["targets"]
+    assert target["distribution"] == "ftdemo"
+    assert [module["name"] for module in target["modules"]] == [
+        "ftdemo._legacy",
+        "ftdemo._object_header",
+        "ftdemo._ready",
+        "ftdemo._single_phase",
+    ]
+    assert [state["done"] for state in seen] == [1, 2, 3, 4]
+    assert {state["total"] for state in seen} == {4}
+
+
+@pytest.mark.parametrize("name", ["pytest_run_parallel", "PyTest.Run-Parallel", "packaging"])
+def test_no_extension_module(fresh_python, name):
+    done = fresh_python("-m", "ftdemo", "check", name)
+    assert done.returncode == 0
+    assert "no extension module" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["hypothesiss", "ftdemo._reddy", "no-such-thing", "", "a b", "."])
+def test_no_such_target(fresh_python, name):
+    done = fresh_python("-m", "ftdemo", "check", name)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no installed distribution, package or module" in done.stderr
+    if name == "hypothesiss":
+        assert "did you mean 'hypothesis'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["--timeout=0", "x"], ["--timeout=nan", "x"], ["--jobs=0", "x"], ["--jobs=x"]]
+)
+def test_usage_errors(fresh_python, arguments):
+    done = fresh_python("-m", "ftdemo", "check", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_dotted_name_is_found_without_importing_its_package(package, monkeypatch):
+    monkeypatch.syspath_prepend(package)
+    sys.modules.pop("misbehaving", None)
+    found = targets.find("misbehaving.broken.inside", package)
+    assert [module.name for module in found.modules] == ["misbehaving.broken.inside"]
+    assert "misbehaving" not in sys.modules
+
+
+class TestWheels:
+    """A wheel is unpacked, and only if it is what a wheel should be."""
+
+    @pytest.fixture
+    def wheel(self, tmp_path, package):
+        from packaging.tags import sys_tags
+
+        def make(name="acme-1.2", tag=None, files=()):
+            path = tmp_path / f"{name}-{tag or next(iter(sys_tags()))}.whl"
+            with zipfile.ZipFile(path, "w") as archive:
+                for source in (package / "misbehaving").glob("plain.*"):
+                    archive.write(source, f"acme/{source.name}")
+                for entry, content in files:
+                    archive.writestr(entry, content)
+            return path
+
+        return make
+
+    @pytest.mark.free_threaded
+    def test_is_checked(self, wheel, schema):
+        path = wheel(files=[("acme/__init__.py", "")])
+        (target,) = schema(check([str(path)]))["targets"]
+        assert (target["distribution"], target["version"]) == ("acme", "1.2")
+        assert [(m["name"], m["verdict"]) for m in target["modules"]] == [("acme.plain", "pass")]
+
+    def test_for_another_interpreter_is_a_skip(self, wheel):
+        path = wheel(tag="cp39-cp39-win32", files=[("acme/x.cp39-win32.pyd", "")])
+        result = check([str(path)])
+        for module in result["targets"][0]["modules"]:
+            assert module["verdict"] == "skip"
+            assert module["detail"] == "this wheel is for cp39-cp39-win32"
+        assert result["summary"]["skip"] == 2
+
+    @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out", "..\\out", "C:\\out"])
+    def test_a_path_that_leaves_it_is_refused(self, wheel, name, tmp_path):
+        path = wheel(files=[(name, "x")])
+        with pytest.raises(TargetError, match="leaves the wheel"):
+            targets.find(str(path), tmp_path)
+
+    def test_a_link_is_refused(self, wheel, tmp_path):
+        link = zipfile.ZipInfo("acme/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        path = wheel(files=[(link, "/etc")])
+        with pytest.raises(TargetError, match="not a regular file"):
+            targets.find(str(path), tmp_path)
+
+    def test_no_wheel(self, tmp_path):
+        (tmp_path / "acme-1-py3-none-any.whl").write_text("no zip file")
+        for name in ("acme-1-py3-none-any.whl", "acme.whl", "acme-2-py3-none-any.whl"):
+            with pytest.raises(TargetError):
+                targets.find(str(tmp_path / name), tmp_path)
+
+
+@pytest.mark.free_threaded
+class TestPytestPlugin:
+    """pytest --ftdemo-check=TARGET."""
+
+    def run(self, fresh_python, tmp_path, *arguments):
+        return fresh_python(
+            *("-m", "pytest", "-p", "no:cacheprovider", "-rs", f"--rootdir={tmp_path}"),
+            *("-c", os.devnull, *arguments, str(tmp_path)),
+        )
+
+    def test_off_unless_asked_for(self, fresh_python, tmp_path):
+        assert self.run(fresh_python, tmp_path).returncode == 5
+
+    def test_one_test_a_module(self, fresh_python, tmp_path):
+        done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo")
+        assert "1 failed, 3 passed" in done.stdout
+        assert "the GIL came on: turned on by ftdemo._legacy" in done.stdout
+
+    def test_pass(self, fresh_python, tmp_path):
+        done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo._ready", "-v")
+        assert done.returncode == 0
+        assert "ftdemo-check::ftdemo._ready::ftdemo._ready PASSED" in done.stdout
+
+    def test_no_such_target(self, fresh_python, tmp_path):
+        done = self.run(fresh_python, tmp_path, "--ftdemo-check=no-such-thing")
+        assert done.returncode == 4
+        assert "no-such-thing" in done.stderr
+
+
+def test_editable_and_namespace_layouts(tmp_path, package, monkeypatch):
+    """Modules below a folder without __init__.py, and of a distribution that lists no files."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "acme" / "deep").mkdir(parents=True)
+    for source in (package / "misbehaving").glob("plain.*"):
+        shutil.copy(source, tmp_path / "acme" / "deep")
+    info = tmp_path / "acme-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1\n")
+    (info / "RECORD").write_text("acme-1.dist-info/METADATA,,\n")
+    (info / "direct_url.json").write_text('{"url": "file:///x", "dir_info": {"editable": true}}')
+    (info / "top_level.txt").write_text("acme\n")
+    found = targets.find("ACME", tmp_path)
+    assert (found.distribution, found.version) == ("acme", "1")
+    assert [module.name for module in found.modules] == ["acme.deep.plain"]
+
+
+@posix
+@pytest.mark.free_threaded
+def test_a_module_that_kills_its_parent(tmp_path, package):
+    """The one who asks is told, and starts another."""
+    (tmp_path / "kills.py").write_text("import os\nos.kill(os.getppid(), 9)\n")
+    with children.Children([str(tmp_path), *sys.path], timeout=5, fork=True) as runner:
+        assert len(runner.run(["kills"])) == 1
+        assert [r.gil_on for r in runner.run(["json", "ftdemo"])] == [False, False]
