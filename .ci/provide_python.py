@@ -1,6 +1,5 @@
 #!/usr/bin/env python3
-"""
-Print the path of a free-threaded CPython, and get one where there is none.
+"""Print the path of a free-threaded CPython, and get one where there is none.
 
 Looked for in this order: PATH and what this script built before; `uv python install`; a build of
 the newest CPython source that Debian's archive serves (minutes, once). What it makes is kept in
@@ -93,8 +92,7 @@ def from_uv() -> str:
 
 
 def from_source(work: Path) -> str:
-    """
-    Build the newest source that Debian's archive serves. 3.13 is the first that can do without.
+    """Build the newest source that Debian's archive serves. 3.13 is the first that can do without.
 
     The system's own package lists are left alone; only missing build tools are installed.
     """

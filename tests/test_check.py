@@ -358,4 +358,4 @@ def test_a_module_that_kills_its_parent(tmp_path, package):
     (tmp_path / "kills.py").write_text("import os\nos.kill(os.getppid(), 9)\n")
     with children.Children([str(tmp_path), *sys.path], timeout=5, fork=True) as runner:
         assert len(runner.run(["kills"])) == 1
-        assert [r.gil_on for r in runner.run(["json", "ftdemo"])] == [False, False]
+        assert [r.gil_on for _, r in runner.run(["json", "ftdemo"])] == [False, False]

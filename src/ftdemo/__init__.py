@@ -1,5 +1,4 @@
-"""
-A C extension that is ready for free-threaded Python.
+"""A C extension that is ready for free-threaded Python.
 
 Importing ftdemo keeps the GIL off; importing ftdemo.legacy, the same before the port, brings it
 back for the whole process. Each docstring ends with its guarantee in the words of CPython's

@@ -1,5 +1,4 @@
-"""
-The names of ftdemo as they were before the port.
+"""The names of ftdemo as they were before the port.
 
 Importing this module brings the GIL back on a free-threaded build, for the whole process and for
 good: its extension module does not declare that it can do without.

@@ -1,5 +1,4 @@
-"""
-A pytest plugin: `pytest --ftdemo-check=TARGET` adds a test for each extension module of TARGET.
+"""A pytest plugin: `pytest --ftdemo-check=TARGET` adds a test for each extension module of TARGET.
 
 Each fails whose import brings the GIL back, or cannot be judged. Off unless asked for.
 """

@@ -65,8 +65,7 @@ def check(
     method: Method | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    """
-    Import every extension module of targets in fresh processes, and see if the GIL comes on.
+    """Import every extension module of targets in fresh processes, and see if the GIL comes on.
 
     targets are names of installed distributions, of packages or modules, or paths of wheel files.
     timeout is in seconds, for each import; jobs is how many processes import at a time, by default

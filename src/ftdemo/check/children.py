@@ -13,19 +13,19 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from ftdemo.check import interpreter, probe
 
 # macOS has fork, but its frameworks do not survive one.
 CAN_FORK = sys.platform == "linux"
 
-Step = str | tuple[str, str]
+# The name of a module, or the name and path of an extension to load alone.
+AnyStep = TypeVar("AnyStep", str, tuple[str, str])
 
 
 class Loaded(NamedTuple):
-    """
-    An extension that was loaded during a step, and the GIL around that.
+    """An extension that was loaded during a step, and the GIL around that.
 
     inside: something that it loaded in turn had the GIL turned on.
     """
@@ -61,8 +61,7 @@ class InterruptedRunError(Exception):
 
 
 class Children:
-    """
-    Runs one child at a time, each from a bare interpreter. Close it to end what still runs.
+    """Runs one child at a time, each from a bare interpreter. Close it to end what still runs.
 
     Thread safety: compatible, but for close(), which any thread may call at any time.
     """
@@ -102,11 +101,11 @@ class Children:
         if self._process is not None:
             _kill(self._process)
 
-    def run(self, steps: Sequence[Step]) -> list[StepResult]:
-        """
-        Import steps in one fresh child, until one raises, turns the GIL on or ends the child.
+    def run(self, steps: Sequence[AnyStep]) -> list[tuple[AnyStep, StepResult]]:
+        """Import steps in one fresh child, until one turns the GIL on or ends the child.
 
-        There is a result for each step that was begun, at least one. Raises InterruptedRunError.
+        There is a result for each step that was begun, in order; steps below a package that raised
+        are passed over. There is at least one. Raises InterruptedRunError.
         """
         report = Path(self._folder.name) / secrets.token_hex(8)
         request: dict[str, object] = {
@@ -124,7 +123,8 @@ class Children:
             raise InterruptedRunError
         lines = report.read_bytes().splitlines() if report.exists() else []
         report.unlink(missing_ok=True)
-        return _read(lines, str(request["token"]), _ending(status, self._timeout))
+        results = _read(lines, str(request["token"]), _ending(status, self._timeout))
+        return [(steps[index], result) for index, result in results.items()]
 
     def _run_forked(self, request: dict[str, object]) -> int | None:
         if self._server is None:
@@ -209,10 +209,11 @@ def _ending(status: int | None, timeout: float) -> str:
     return f"exited with status {status} during the import"
 
 
-def _read(lines: Sequence[bytes], token: str, ending: str) -> list[StepResult]:
-    results: list[StepResult] = []
-    forked: set[int] = set()
-    begun = 0
+def _read(lines: Sequence[bytes], token: str, ending: str) -> dict[int, StepResult]:
+    """Give the result of each step that was begun; ending is how the child ended."""
+    results: dict[int, StepResult] = {}
+    forked = set()
+    unfinished = StepResult(None, 0.0, None, forked=False, loaded=[], ending=ending)
     for line in lines:
         try:
             its_token, kind, index, *rest = json.loads(line)
@@ -221,21 +222,18 @@ def _read(lines: Sequence[bytes], token: str, ending: str) -> list[StepResult]:
         if its_token != token:
             continue
         if kind == "begin":
-            begun = index + 1
+            results[index] = unfinished
         elif kind == "forked":
             forked.add(index)
-        elif index == len(results):
+        elif results.get(index) is unfinished:
             gil_on, seconds, raised, loaded = rest
-            results.append(
-                StepResult(
-                    gil_on,
-                    seconds,
-                    Raised(*raised) if raised else None,
-                    forked=False,
-                    loaded=[Loaded(*entry) for entry in loaded],
-                    ending="",
-                )
+            results[index] = StepResult(
+                gil_on,
+                seconds,
+                Raised(*raised) if raised else None,
+                forked=False,
+                loaded=[Loaded(*entry) for entry in loaded],
+                ending="",
             )
-    if begun > len(results) or not begun:  # the last step ended the child, or none was reached
-        results.append(StepResult(None, 0.0, None, forked=False, loaded=[], ending=ending))
-    return [r._replace(forked=index in forked) for index, r in enumerate(results)]
+    results = results or {0: unfinished}
+    return {index: r._replace(forked=index in forked) for index, r in results.items()}

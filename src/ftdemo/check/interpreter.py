@@ -14,8 +14,7 @@ class Interpreter(TypedDict):
 
 
 def describe() -> Interpreter:
-    """
-    Describe the running interpreter: its version, and whether its build can run without a GIL.
+    """Describe the running interpreter: its version, and whether its build can run without a GIL.
 
     That is a property of the build; whether the GIL is on right now is another question.
     """
@@ -30,8 +29,7 @@ _ONE_THREAD = ("BLIS", "MKL", "NUMEXPR", "OMP", "OPENBLAS")
 
 
 def clean_environment() -> dict[str, str]:
-    """
-    Make an environment for a fresh interpreter, without what would settle or veil the answer.
+    """Make an environment for a fresh interpreter, without what would settle or veil the answer.
 
     PYTHON_GIL=0 keeps the GIL off whatever is imported, PYTHON_GIL=1 turns it on from the start,
     and PYTHONWARNINGS=error makes the import raise, after which the GIL is on all the same.

@@ -1,10 +1,9 @@
-"""
-From what children show to what is true of each module, and which modules are to blame.
+"""From what children show to what is true of each module, and which modules are to blame.
 
 The GIL, once on, stays on for the life of a process. So one child imports module after module, and
-as long as the GIL is off at the end of a step, everything imported so far keeps it off. The first
-step that ends otherwise is judged by a child that imports nothing else, and another child goes on
-with the rest. That asks for a process a failure, not a process a module.
+as long as the GIL is off at the end of a step, everything imported so far keeps it off. A step that
+ends otherwise is judged by a child that imports nothing else, and another child goes on with the
+rest. That asks for a process a failure, not a process a module.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,35 +31,36 @@ class Outcome(NamedTuple):
 def judge(
     modules: Sequence[Module], children: Children, *, together: bool = True
 ) -> Iterator[Outcome]:
-    """
-    Judge every module, in an order of its own.
+    """Judge every module, in an order of its own.
 
     together=False takes a child for every module, which is slower and comes to the same.
     """
     blame = _Blame(children)
     paths = {module.name: module.path for module in modules}
     pending = list(paths)
-    while pending:
-        steps = _steps(pending if together else pending[:1])
-        results = children.run(steps)
-        for step, result in zip(steps, results, strict=False):
-            if _is_good(result) and step in paths:
-                pending.remove(step)
-                yield Outcome(step, step, result, ())
-        step, result = steps[len(results) - 1], results[-1]
-        if _is_good(result):
-            continue
-        below = [name for name in pending if _is_within(name, step)]
-        pending = [name for name in pending if name not in below]
-        if not all(_is_within(step, earlier) for earlier in steps[: len(results)]):
-            pending = below + pending  # again, in a child that has imported nothing before
-            continue
-        culprits = blame.of(result)
-        for name in below:
-            path = paths[name]
-            own = [(name, path)] if culprits and name != step and path is not None else []
-            others = blame.among([pair for pair in own if name not in culprits])
-            yield Outcome(name, step, result, [*culprits, *others])
+    # Steps to ask about again, in a child that imports nothing else, and what they decide.
+    alone: list[tuple[str, list[str]]] = []
+    while pending or alone:
+        step, below = alone.pop() if alone else ("", [])
+        results = children.run(_steps([step] if step else pending if together else pending[:1]))
+        for position, (seen, result) in enumerate(results):
+            if _is_good(result):
+                decided = [name for name in (below or pending) if name == seen]
+            else:
+                decided = [name for name in (below or pending) if _is_within(name, seen)]
+                if not all(_is_within(seen, earlier) for earlier, _ in results[:position]):
+                    alone.append((seen, decided))
+                    pending = [name for name in pending if name not in decided]
+                    continue
+            pending = [name for name in pending if name not in decided]
+            below = [name for name in below if name not in decided]
+            culprits = blame.of(result) if decided and result.gil_on else []
+            for name in decided:
+                path = paths[name]
+                own = culprits and name not in culprits and path is not None and name != seen
+                also = blame.among([(name, path)]) if own and path is not None else []
+                yield Outcome(name, seen, result, [*culprits, *also])
+        alone += [(name, [name]) for name in below]  # it was good, alone: so ask about each
 
 
 def _steps(names: Sequence[str]) -> list[str]:
@@ -81,8 +81,7 @@ def _is_good(result: StepResult) -> bool:
 
 
 class _Blame:
-    """
-    Finds out which extensions have the GIL turned on.
+    """Finds out which extensions have the GIL turned on.
 
     The one that was being loaded when it came on is seen in the act. Those loaded afterwards are
     each loaded once more, alone, in a child whose GIL is off.
@@ -112,7 +111,7 @@ class _Blame:
         unknown = [key for key in dict.fromkeys(extensions) if key not in self._turns_it_on]
         while unknown:
             results = self._children.run(unknown)
-            for key, result in zip(unknown, results, strict=False):
+            for key, result in results:
                 # The extension is the first that was loaded; others may be, from inside it. What
                 # does not survive being loaded alone is given the benefit of the doubt.
                 own = result.loaded[0] if result.loaded else None

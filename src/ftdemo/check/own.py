@@ -42,8 +42,7 @@ class Result(TypedDict):
 
 
 def check_own_modules(timeout: float = 60.0) -> Result:
-    """
-    Import each extension module of ftdemo in a fresh process and see if the GIL came on.
+    """Import each extension module of ftdemo in a fresh process and see if the GIL came on.
 
     timeout is in seconds, for each module. Why an import failed is said on stderr. Neither
     PYTHON_GIL nor a warning filter of this process changes the result.
@@ -52,7 +51,7 @@ def check_own_modules(timeout: float = 60.0) -> Result:
     modules: list[ModuleResult] = []
     with Children(sys.path, timeout=timeout) as children:
         for name, declares, brings_gil_back in DECLARATIONS:
-            (step,) = children.run([name])
+            ((_, step),) = children.run([name])
             if step.raised:
                 print(f"{name}: {step.raised.type}: {step.raised.message}", file=sys.stderr)
             elif step.ending:

@@ -158,9 +158,7 @@ def progress() -> Iterator[Callable[[api.Progress], None]]:
 
 
 def report_to_github(result: api.Result) -> None:
-    """In GitHub Actions: annotate the run, on stderr, and add a table to the job's summary."""
-    if not os.environ.get("GITHUB_ACTIONS"):
-        return
+    """Annotate a run of GitHub Actions, on stderr, and add a table to the job's summary."""
     for culprit, count in blame(result):
         _annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
     for target, module in _rows(result):

@@ -46,8 +46,7 @@ class Target:
 
 
 def find(name: str, unpack_to: Path) -> Target:
-    """
-    Find a target: a wheel file, an installed distribution, or a package or module.
+    """Find a target: a wheel file, an installed distribution, or a package or module.
 
     A wheel is unpacked into a new folder in unpack_to. Raises TargetError.
     """
@@ -201,8 +200,7 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """
-    Unpack regular files and folders that stay inside folder.
+    """Unpack regular files and folders that stay inside folder.
 
     Links are not made and no path leaves the folder: either is a TargetError.
     """
