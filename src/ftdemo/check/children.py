@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -107,12 +106,12 @@ class Children:
         There is a result for each step that was begun, in order; steps below a package that raised
         are passed over. There is at least one. Raises InterruptedRunError.
         """
-        report = Path(self._folder.name) / secrets.token_hex(8)
+        report = Path(self._folder.name) / os.urandom(8).hex()
         request: dict[str, object] = {
             "path": self._path,
             "steps": steps,
             "report": str(report),
-            "token": secrets.token_hex(16),
+            "token": os.urandom(16).hex(),
             "timeout": self._timeout,
             "alarm": self._timeout * len(steps) + 60,
         }

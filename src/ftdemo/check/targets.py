@@ -15,9 +15,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from packaging.tags import sys_tags
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from ftdemo.check.judge import Module
 
 SUFFIXES = sorted(importlib.machinery.EXTENSION_SUFFIXES, key=len, reverse=True)
@@ -164,6 +161,9 @@ def _unknown(name: str) -> TargetError:
 
 
 def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
+    from packaging.tags import sys_tags
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
     if not path.is_file():
         others = [str(p) for p in path.parent.glob("*.whl")] if path.parent.is_dir() else []
         close = difflib.get_close_matches(name, others, 1)
