@@ -109,6 +109,33 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *threads, *session.posargs)
 
 
+REAL_PACKAGES = [
+    "numpy",
+    "scipy",
+    "pandas",
+    "lxml",
+    "cryptography",
+    "pydantic-core",
+    "pyyaml",
+    "matplotlib",
+    "scikit-learn",
+    "scikit-image",
+    "aiohttp",
+]
+
+
+@nox.session(python=["3.14t", "3.15t"])
+def real(session: nox.Session) -> None:
+    """Check real packages from PyPI, and that all methods agree on them: the table in the docs."""
+    session.install(*group("test"), *REAL_PACKAGES)
+    install_ftdemo(session)
+    session.run("ftdemo", "check", *REAL_PACKAGES, success_codes=[1])  # some bring the GIL back
+    session.run(
+        *("pytest", "tests/test_check.py", "-k", "real_packages", *session.posargs),
+        env={"FTDEMO_REAL_PACKAGES": " ".join(REAL_PACKAGES)},
+    )
+
+
 @nox.session
 def package(session: nox.Session) -> None:
     """Build the sdist and from it a wheel; install that where there is no compiler, and run it."""
@@ -130,4 +157,6 @@ def package(session: nox.Session) -> None:
         session.error(f"{wheel.name} has what no wheel should: {strays}")
     scripts = fresh_environment(session, python)
     install_into(session, scripts, str(wheel))
-    session.run(str(scripts / "ftdemo"), external=True, env={"PATH": str(scripts), "CC": "false"})
+    bare = {"PATH": str(scripts), "CC": "false"}
+    session.run(str(scripts / "ftdemo"), external=True, env=bare)
+    session.run(str(scripts / "ftdemo"), "check", "ftdemo._ready", external=True, env=bare)
