@@ -101,7 +101,7 @@ def fmt(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests on every interpreter that is there, eight threads a test without the GIL."""
+    """Run the tests on this interpreter; without the GIL, in eight threads a test."""
     # hypothesis has Rust in it, and wheels for 3.14t on; 3.13t gets the last one without.
     session.install("--only-binary=hypothesis", *group("test"))
     install_ftdemo(session)

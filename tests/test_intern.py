@@ -68,8 +68,8 @@ def test_one_object_per_key(twin, in_threads):
     """Racing first calls, each with a key object of its own, all get the same one."""
 
     def intern():
-        return [twin.intern(f"one object per key {n}") for n in range(60_000)]
+        return [twin.intern(f"one object per key {n}") for n in range(200_000)]
 
-    first, *others = in_threads(*[intern] * 8)
+    first, *others = in_threads(*[intern] * 4)
     for other in others:
         assert all(a is b for a, b in zip(first, other, strict=True))

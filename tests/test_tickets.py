@@ -91,6 +91,6 @@ def test_subclass(twin):
 
 @pytest.mark.race
 def test_each_ticket_is_handed_out_once(twin, in_threads):
-    tickets = twin.Tickets(-100, 200_000)
+    tickets = twin.Tickets(-100, 1_000_000)
     taken = in_threads(*[lambda: list(tickets)] * 8)
-    assert sorted(itertools.chain(*taken)) == list(range(-100, 200_000))
+    assert sorted(itertools.chain(*taken)) == list(range(-100, 1_000_000))

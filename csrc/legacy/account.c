@@ -222,10 +222,11 @@ static PyMethodDef account_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(balance_doc,
+"The balance in minor units. Thread safety: compatible.");
+
 static PyGetSetDef account_getset[] = {
-    {"balance", account_balance, NULL,
-     PyDoc_STR("The balance in minor units. Thread safety: compatible."),
-     NULL},
+    {"balance", account_balance, NULL, balance_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -25,6 +25,7 @@ def parser() -> argparse.ArgumentParser:
         description="Check which imports bring the GIL back. Without a command: ftdemo's own.",
         epilog=EXIT_CODES,
     )
+    main.add_argument("--version", action="store_true", help="print the version of ftdemo")
     main.add_argument("--json", action="store_true", help="print one JSON object")
     main.set_defaults(run=_own)
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
@@ -88,6 +89,12 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     options = parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:  # no one reads on, or there is no room
+        print(f"ftdemo: error: {error}", file=sys.stderr)
+        sys.stdout = None
+        return 2
     except Exception:  # a bug of ours is no verdict: not exit code 1
         import traceback
 
@@ -97,6 +104,11 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
 
 def _own(options: argparse.Namespace) -> int:
+    if options.version:
+        from importlib.metadata import version
+
+        print(f"ftdemo {version('ftdemo')}")
+        return 0
     from ftdemo.check import own
 
     result = own.check_own_modules()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -17,18 +17,25 @@ from ftdemo.check import api, interpreter, own
 ORDER: tuple[api.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
 HINT = (
-    "A module is to blame that does not declare that it can do without the GIL. Once its C code is "
+    "To blame is a module that does not declare that it can do without the GIL. Once its code is "
     "safe without it, it should say so: a Py_mod_gil slot in C, freethreading_compatible=True in "
     "Cython, mod_gil_not_used in pybind11, FREE_THREADED in nanobind, gil_used = false in PyO3."
 )
 
 
-def _console() -> Console:
-    """Make a console on stdout: colour only on a terminal, NO_COLOR and FORCE_COLOR honoured."""
-    made = Console(highlight=False)
-    if not sys.stdout.isatty():
-        made.width = 240  # a log or a pipe has no edge to wrap at
-    return made
+def _show(*blocks: RenderableType) -> None:
+    """Print blocks on stdout, an empty line between them.
+
+    Colour only on a terminal, NO_COLOR and FORCE_COLOR honoured; elsewhere nothing is wrapped.
+    """
+    console = Console(highlight=False)
+    if sys.stdout is None or not sys.stdout.isatty():
+        console.width = 10_000
+    for number, block in enumerate(blocks):
+        with console.capture() as captured:
+            console.print(block, soft_wrap=isinstance(block, str) and not console.is_terminal)
+        lines = [line.rstrip() for line in captured.get().splitlines()]
+        print("\n".join(["", *lines] if number else lines))
 
 
 def _table(*headings: str) -> Table:
@@ -46,15 +53,13 @@ def _heading(this: interpreter.Interpreter) -> str:
 
 def print_own(result: own.Result) -> None:
     """Print the result of the import check of ftdemo itself."""
-    out = _console()
     this = result["interpreter"]
     modules = result["modules"]
     good = sum(module["as_expected"] for module in modules)
     if not this["free_threaded"] and good == len(modules):
-        out.print(
+        _show(
             f"CPython {this['version']} is a build with the GIL: all {good} modules import, "
-            "and there is no telling whether they would keep it off.",
-            soft_wrap=True,
+            "and there is no telling whether they would keep it off."
         )
         return
     table = _table("module", "declares", "GIL after import", "as expected")
@@ -66,7 +71,7 @@ def print_own(result: own.Result) -> None:
             state,
             Text("yes", "green") if module["as_expected"] else Text("NO", "bold red"),
         )
-    out.print(_heading(this), table, f"{good} of {len(modules)} as expected", sep="\n\n", end="\n")
+    _show(_heading(this), table, f"{good} of {len(modules)} as expected")
 
 
 def _rows(result: api.Result) -> list[tuple[api.TargetResult, api.ModuleResult]]:
@@ -109,29 +114,30 @@ def blame(result: api.Result) -> list[tuple[str, int]]:
 
 def print_check(result: api.Result) -> None:
     """Print the verdicts: what is not a pass, one by one, then the count of each target."""
-    out = _console()
-    out.print(_heading(result["interpreter"]) + "\n")
+    blocks: list[RenderableType] = [_heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
         table = _table("module", "verdict", "culprits and details")
         for _, module in rows:
             verdict = module["verdict"]
-            table.add_row(
-                module["name"], Text(verdict, STYLES[verdict]), Text(_explanation(module))
-            )
-        out.print(table, "")
+            style = Text(verdict, STYLES[verdict])
+            table.add_row(module["name"], style, Text(_explanation(module)))
+        blocks.append(table)
     table = _table("target", "modules")
     for target in result["targets"]:
         table.add_row(_title(target), _counts(target["modules"]))
-    out.print(table)
+    blocks.append(table)
     to_blame = blame(result)
     if to_blame:
         table = _table("to blame", "for modules")
         for culprit, count in to_blame:
             table.add_row(culprit, str(count))
-        out.print("", table, "", Text(HINT), sep="\n")
-    elif not result["interpreter"]["free_threaded"]:
-        out.print("\nNothing could be checked: run this on a free-threaded build, as 3.14t.")
+        blocks += [table, HINT]
+    if api.exit_code(result) == api.NOTHING_CHECKED:
+        blocks.append("Nothing could be checked.")
+        if not result["interpreter"]["free_threaded"]:
+            blocks.append("Run this on a free-threaded build, such as 3.14t.")
+    _show(*blocks)
 
 
 @contextmanager
@@ -147,7 +153,7 @@ def progress() -> Iterator[Callable[[api.Progress], None]]:
     with Progress(
         *columns, console=console, transient=True, disable=not console.is_terminal
     ) as bar:
-        task = bar.add_task("")
+        task = bar.add_task("", total=None)
 
         def show(state: api.Progress) -> None:
             bar.update(
