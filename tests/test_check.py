@@ -208,6 +208,10 @@ def test_nothing_can_be_checked_with_the_gil(fresh_python, schema):
     result = schema(json.loads(done.stdout))
     assert done.returncode == 3
     assert result["summary"] == {"pass": 0, "fail": 0, "error": 0, "skip": 4}
+    assert "Nothing could be checked." in fresh_python("-m", "ftdemo", "check", "ftdemo").stdout
+    done = fresh_python("-m", "ftdemo", "check", "rich")  # which has no extension module
+    assert done.returncode == 0
+    assert "Nothing" not in done.stdout
 
 
 def test_the_function():

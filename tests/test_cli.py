@@ -1,8 +1,10 @@
 """The command line: the import check of ftdemo's own modules, and what all commands share."""
 
+import importlib.metadata
 import importlib.util
 import json
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -121,6 +123,28 @@ def test_usage_error(fresh_python):
     done = fresh_python("-m", "ftdemo", "--no-such-option")
     assert (done.returncode, done.stdout) == (2, "")
     assert "--no-such-option" in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [[], ["--json"], ["check", "ftdemo"], ["check", "--schema"]])
+def test_no_room_for_the_result_is_an_error(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ftdemo", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version(fresh_python):
+    done = fresh_python("-m", "ftdemo", "--version")
+    assert done.stdout == f"ftdemo {importlib.metadata.version('ftdemo')}\n"
 
 
 def test_script_is_the_same(fresh_python):
