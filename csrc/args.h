@@ -1,5 +1,5 @@
-/* Checks of arguments, the same for both twins. None of them runs Python
- * code, so a caller may rely on what it knew before. */
+/* Checks of arguments, the same for both twins. None that succeeds runs
+ * Python code, so a caller may rely on what it knew before. */
 #ifndef FTDEMO_ARGS_H
 #define FTDEMO_ARGS_H
 
@@ -67,8 +67,8 @@ exact_int64(PyObject *arg, int64_t *value)
     return 0;
 }
 
-/* An amount of minor units. Past 64 bits it is UINT64_MAX, which is more than
- * any balance can pay or take: the operation itself then fails as it should. */
+/* A count from minimum on; a lower one is a ValueError. Past 64 bits it is
+ * UINT64_MAX, more than any limit: the operation itself fails as it should. */
 static inline int
 exact_count(PyObject *arg, int64_t minimum, uint64_t *count)
 {

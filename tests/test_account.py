@@ -239,19 +239,19 @@ def test_no_deposit_is_lost(twin, in_threads):
     a = twin.Account()
 
     def deposit():
-        for _ in range(400_000):
+        for _ in range(1_000_000):
             a.deposit(1)
 
     in_threads(*[deposit] * 4)
-    assert a.balance == 4 * 400_000
+    assert a.balance == 4 * 1_000_000
 
 
 @pytest.mark.race
 def test_no_withdrawal_is_free(twin, in_threads):
-    a = twin.Account(4 * 400_000)
+    a = twin.Account(4 * 1_000_000)
 
     def withdraw():
-        for _ in range(400_000):
+        for _ in range(1_000_000):
             a.withdraw(1)
 
     in_threads(*[withdraw] * 4)

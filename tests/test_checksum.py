@@ -90,6 +90,25 @@ def test_the_buffer_is_released(twin):
     data.append(1)  # a BufferError while exported
 
 
+def test_exit_while_a_daemon_thread_updates(fresh_python):
+    """It never attaches again, and so must have given up the lock before: or the exit hangs."""
+    program = """
+import os, threading, time, ftdemo
+class AtExit:
+    def __init__(self, checksum):
+        self.checksum = checksum
+    def __del__(self, write=os.write):
+        self.checksum.value
+        write(1, b"read")
+checksum = ftdemo.Checksum()
+keep = AtExit(checksum)
+threading.Thread(target=checksum.update, args=(bytes(300_000_000),), daemon=True).start()
+time.sleep(0.05)
+"""
+    done = fresh_python("-c", program)
+    assert (done.returncode, done.stdout) == (0, "read")
+
+
 @pytest.mark.race
 def test_each_update_goes_in_whole(twin, in_threads):
     checksum = twin.Checksum()

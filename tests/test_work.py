@@ -31,8 +31,9 @@ def test_only_exact_integers(twin, wrong):
 
 
 def test_out_of_range(twin):
-    with pytest.raises(ValueError, match="from 0"):
-        twin.sum_of_squares(-1)
+    for negative in (-1, -(2**63), -(2**70)):
+        with pytest.raises(ValueError, match="at least 0"):
+            twin.sum_of_squares(negative)
     for too_large in (2**32 + 1, 2**63, 2**70):
         with pytest.raises(OverflowError):
             twin.sum_of_squares(too_large)

@@ -149,9 +149,10 @@ PyDoc_STRVAR(checksum_doc,
 
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
-"Add the bytes of data, a bytes-like object; TypeError for anything else.\n\n"
-"From 2048 bytes on, other threads run meanwhile, also with the GIL; they\n"
-"must not write to data then. Thread safety: compatible.");
+"Add the bytes of data, a contiguous bytes-like object.\n\n"
+"TypeError for an object that has no buffer. Other threads must not write to\n"
+"data meanwhile; with the GIL they get to run from 2048 bytes on.\n"
+"Thread safety: compatible.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"

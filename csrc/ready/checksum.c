@@ -51,12 +51,14 @@ checksum_update(PyObject *op, PyObject *arg)
     if (view.len >= DETACH_MINSIZE) {
         Py_BEGIN_ALLOW_THREADS
         update_lock_held(self, view.buf, view.len);
+        mutex_unlock(
+            &self->mutex); /* a daemon thread may never attach again */
         Py_END_ALLOW_THREADS
     }
     else {
         update_lock_held(self, view.buf, view.len);
+        mutex_unlock(&self->mutex);
     }
-    mutex_unlock(&self->mutex);
     PyBuffer_Release(&view); /* may run Python code: after the unlock */
     Py_RETURN_NONE;
 }
@@ -128,9 +130,10 @@ PyDoc_STRVAR(checksum_doc,
 
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
-"Add the bytes of data, a bytes-like object; TypeError for anything else.\n\n"
-"From 2048 bytes on, other threads run meanwhile, also with the GIL; they\n"
-"must not write to data then. Thread safety: atomic.");
+"Add the bytes of data, a contiguous bytes-like object.\n\n"
+"TypeError for an object that has no buffer. Other threads must not write to\n"
+"data meanwhile; with the GIL they get to run from 2048 bytes on.\n"
+"Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"

@@ -27,19 +27,18 @@ add_squares(uint64_t i, uint64_t end, uint64_t *high, uint64_t *low)
 static PyObject *
 module_sum_of_squares(PyObject *Py_UNUSED(module), PyObject *arg)
 {
-    int64_t n;
+    uint64_t n;
     uint64_t high = 0;
     uint64_t low = 0;
-    if (exact_int64(arg, &n) < 0) {
+    if (exact_count(arg, 0, &n) < 0) {
         return NULL;
     }
-    if (n < 0 || n > INT64_C(0x100000000)) {
-        PyErr_SetString(n < 0 ? PyExc_ValueError : PyExc_OverflowError,
-                        "n must be from 0 to 2**32");
+    if (n > UINT64_C(0x100000000)) {
+        PyErr_SetString(PyExc_OverflowError, "n must not exceed 2**32");
         return NULL;
     }
-    for (uint64_t i = 0; i < (uint64_t)n; i += PAUSE_EVERY) {
-        add_squares(i, Py_MIN(i + PAUSE_EVERY, (uint64_t)n), &high, &low);
+    for (uint64_t i = 0; i < n; i += PAUSE_EVERY) {
+        add_squares(i, Py_MIN(i + PAUSE_EVERY, n), &high, &low);
         Py_BEGIN_ALLOW_THREADS /* whoever must stop all threads does so now */
         Py_END_ALLOW_THREADS
         if (PyErr_CheckSignals() < 0) { /* Ctrl-C */
