@@ -187,8 +187,8 @@ def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
     target.path = [str(root) for root in roots]
     if not tags.intersection(sys_tags()):
         why = f"this wheel is for {', '.join(sorted(map(str, tags)))}"
-        target.skipped |= {module.name: why for module in target.modules}
-        target.skipped = dict.fromkeys(target.skipped or [str(distribution)], why)
+        names = [*(module.name for module in target.modules), *target.skipped]
+        target.skipped = dict.fromkeys(names or [str(distribution)], why)
         target.modules = []
     return _tidy(target)
 
