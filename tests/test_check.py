@@ -375,6 +375,7 @@ def test_editable_and_namespace_layouts(tmp_path, package, monkeypatch):
 def test_a_module_that_kills_its_parent(tmp_path, package):
     """The one who asks is told, and starts another."""
     (tmp_path / "kills.py").write_text("import os\nos.kill(os.getppid(), 9)\n")
-    with children.Children([str(tmp_path), *sys.path], timeout=5, fork=True) as runner:
+    with children.Children(timeout=5, fork=True) as runner:
+        runner.path.insert(0, str(tmp_path))
         assert len(runner.run(["kills"])) == 1
         assert [r.gil_on for _, r in runner.run(["json", "ftdemo"])] == [False, False]

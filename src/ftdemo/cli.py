@@ -28,7 +28,8 @@ def parser() -> argparse.ArgumentParser:
     main.add_argument("--version", action="store_true", help="print the version of ftdemo")
     main.add_argument("--json", action="store_true", help="print one JSON object")
     main.set_defaults(run=_own)
-    commands = main.add_subparsers(title="commands", metavar="COMMAND")
+    # Given its prog, argparse need not format a usage, for which it imports inspect and more.
+    commands = main.add_subparsers(title="commands", metavar="COMMAND", prog=main.prog)
     check = commands.add_parser(
         "check",
         help="check distributions, packages, modules or wheels",
@@ -121,13 +122,18 @@ def _own(options: argparse.Namespace) -> int:
     return own.exit_code(result)
 
 
-def _progress() -> "AbstractContextManager[Callable[[api.Progress], None] | None]":
-    """A progress bar where there is a terminal for it; rich takes a while to import."""
+def _progress() -> "AbstractContextManager[Callable[[api.Progress], None]]":
+    """A progress bar where there is a terminal for it."""
     if not sys.stderr.isatty():
-        return contextlib.nullcontext()
+        return contextlib.nullcontext(_import_report)
     from ftdemo.check import report
 
     return report.progress()
+
+
+def _import_report(_: "api.Progress") -> None:
+    """Import what the report will need while there are still children at work: it takes a while."""
+    from ftdemo.check import report  # noqa: F401
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
-from typing import Literal, TypedDict
+from typing import Literal, Self, TypedDict
 
 from ftdemo.check import interpreter, judge
 from ftdemo.check.children import CAN_FORK, Children, InterruptedRunError
@@ -18,6 +18,8 @@ Verdict = Literal["pass", "fail", "error", "skip"]
 Method = Literal["fork", "spawn", "single"]
 # Below this, a second process would spend its time importing what the first one does too.
 MODULES_A_JOB = 24
+# So many are started before it is known how much there is to do.
+EARLY = 2
 NOTHING_CHECKED = 3
 
 
@@ -80,11 +82,14 @@ def check(
 
     Importing runs the code of the target. Thread safety: safe on shared objects.
     """
-    run = _Run(timeout, method or ("fork" if CAN_FORK else "spawn"), progress)
-    with tempfile.TemporaryDirectory(prefix="ftdemo-check-") as folder:
+    method = method or ("fork" if CAN_FORK else "spawn")
+    with (
+        _Run(timeout, jobs or cores(), method, progress) as run,
+        tempfile.TemporaryDirectory(prefix="ftdemo-check-") as folder,
+    ):
         found = find_all(targets, Path(folder))
         try:
-            run.judge_all(found, jobs or cores())
+            run.judge_all(found)
         except KeyboardInterrupt as interrupt:
             interrupt.result = run.result(found)  # type: ignore[attr-defined]
             raise
@@ -104,19 +109,33 @@ class _Run:
     def __init__(
         self,
         timeout: float,
+        jobs: int,
         method: Method,
         progress: Callable[[Progress], None] | None,
     ) -> None:
         self._timeout = timeout
+        self._jobs = jobs
         self._method = method
         self._progress = progress
         self._interpreter = interpreter.describe()
         self._verdicts: dict[tuple[str, str], ModuleResult] = {}
         self._total = 0
-        self._lock = threading.Lock()  # guards: _verdicts, _children, calls of _progress
-        self._children: list[Children] = []
+        self._lock = threading.Lock()  # guards: _verdicts, _children, _idle, calls of _progress
+        self._children = [self._new_children() for _ in range(min(jobs, EARLY))]
+        self._idle = self._children.copy()
 
-    def judge_all(self, targets: Sequence[Target], jobs: int) -> None:
+    def __enter__(self) -> Self:
+        if self._interpreter["free_threaded"]:
+            for children in self._children:
+                children.start()  # while the targets are being looked for
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for children in self._children:
+            with children:  # closes it
+                pass
+
+    def judge_all(self, targets: Sequence[Target]) -> None:
         self._total = sum(len(t.modules) + len(t.skipped) for t in targets)
         for target in targets:
             for name, why in target.skipped.items():
@@ -127,9 +146,9 @@ class _Run:
                     self._add(target, _result(module.name, "skip", detail=why))
         if not self._interpreter["free_threaded"]:
             return
-        shares = max(1, jobs // max(1, sum(bool(t.modules) for t in targets)))
+        shares = max(1, self._jobs // max(1, sum(bool(t.modules) for t in targets)))
         parts = [(target, part) for target in targets for part in _parts(target.modules, shares)]
-        executor = ThreadPoolExecutor(max_workers=jobs)
+        executor = ThreadPoolExecutor(max_workers=self._jobs)
         try:
             futures = [executor.submit(self._judge, *part) for part in parts]
             wait(futures, return_when=FIRST_EXCEPTION)
@@ -143,15 +162,22 @@ class _Run:
             executor.shutdown(cancel_futures=True)
 
     def _judge(self, target: Target, modules: Sequence[judge.Module]) -> None:
-        path = [*target.path, *sys.path]
-        with Children(path, timeout=self._timeout, fork=self._method == "fork") as children:
-            with self._lock:
-                self._children.append(children)
-            try:
-                for outcome in judge.judge(modules, children, together=self._method != "single"):
-                    self._add(target, _verdict(outcome, target))
-            except InterruptedRunError:
-                return
+        with self._lock:
+            if not self._idle:
+                self._children.append(self._new_children())
+                self._idle.append(self._children[-1])
+            children = self._idle.pop()
+        children.path = [*target.path, *sys.path]
+        try:
+            for outcome in judge.judge(modules, children, together=self._method != "single"):
+                self._add(target, _verdict(outcome, target))
+        except InterruptedRunError:
+            return
+        with self._lock:
+            self._idle.append(children)
+
+    def _new_children(self) -> Children:
+        return Children(timeout=self._timeout, fork=self._method == "fork")
 
     def _add(self, target: Target, result: ModuleResult) -> None:
         with self._lock:

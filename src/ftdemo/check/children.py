@@ -65,9 +65,12 @@ class Children:
     Thread safety: compatible, but for close(), which any thread may call at any time.
     """
 
-    def __init__(self, path: Sequence[str], *, timeout: float, fork: bool = CAN_FORK) -> None:
-        """Prepare for children that import from path; timeout is in seconds, for each step."""
-        self._path = list(path)
+    def __init__(self, *, timeout: float, fork: bool = CAN_FORK) -> None:
+        """Prepare for children; timeout is in seconds, for each step.
+
+        What is in the list `path` is what they import from.
+        """
+        self.path = list(sys.path)
         self._timeout = timeout
         self._fork = fork
         self._folder = tempfile.TemporaryDirectory(prefix="ftdemo-check-")
@@ -100,6 +103,18 @@ class Children:
         if self._process is not None:
             _kill(self._process)
 
+    def start(self) -> None:
+        """Start now what the first child would wait for, if anything."""
+        if self._fork and self._server is None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-W", "ignore", "-c", _source(), "serve"],
+                env=interpreter.clean_environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the one who asks
+            )
+
     def run(self, steps: Sequence[AnyStep]) -> list[tuple[AnyStep, StepResult]]:
         """Import steps in one fresh child, until one turns the GIL on or ends the child.
 
@@ -108,7 +123,7 @@ class Children:
         """
         report = Path(self._folder.name) / os.urandom(8).hex()
         request: dict[str, object] = {
-            "path": self._path,
+            "path": self.path,
             "steps": steps,
             "report": str(report),
             "token": os.urandom(16).hex(),
@@ -126,15 +141,8 @@ class Children:
         return [(steps[index], result) for index, result in results.items()]
 
     def _run_forked(self, request: dict[str, object]) -> int | None:
-        if self._server is None:
-            self._server = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", _source(), "serve"],
-                env=interpreter.clean_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the one who asks
-            )
+        self.start()
+        assert self._server is not None
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         try:

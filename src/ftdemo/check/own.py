@@ -49,7 +49,7 @@ def check_own_modules(timeout: float = 60.0) -> Result:
     """
     this = interpreter.describe()
     modules: list[ModuleResult] = []
-    with Children(sys.path, timeout=timeout) as children:
+    with Children(timeout=timeout) as children:
         for name, declares, brings_gil_back in DECLARATIONS:
             ((_, step),) = children.run([name])
             if step.raised:

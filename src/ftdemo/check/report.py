@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -143,6 +142,14 @@ def print_check(result: api.Result) -> None:
 @contextmanager
 def progress() -> Iterator[Callable[[api.Progress], None]]:
     """Show a bar on stderr while a check runs, if that is a terminal."""
+    from rich.progress import (  # noqa: PLC0415 - not where there is no terminal
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+    )
+
     console = Console(stderr=True)
     columns = (
         BarColumn(),

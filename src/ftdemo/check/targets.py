@@ -1,5 +1,6 @@
 """From the name of a target to its extension modules, without importing any of it."""
 
+import csv
 import difflib
 import importlib.machinery
 import importlib.metadata
@@ -12,7 +13,6 @@ import sys
 import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ftdemo.check.judge import Module
@@ -25,16 +25,18 @@ class TargetError(Exception):
     """There is no such target; the message says so, and what may have been meant."""
 
 
-@dataclass
 class Target:
     """What is to be checked, and where it was found."""
 
-    target: str
-    distribution: str | None = None
-    version: str | None = None
-    modules: list[Module] = field(default_factory=list)
-    skipped: dict[str, str] = field(default_factory=dict)  # name of the module: why
-    path: list[str] = field(default_factory=list)  # to import from before all else
+    def __init__(
+        self, target: str, distribution: str | None = None, version: str | None = None
+    ) -> None:
+        self.target = target
+        self.distribution = distribution
+        self.version = version
+        self.modules: list[Module] = []
+        self.skipped: dict[str, str] = {}  # name of the module: why
+        self.path: list[str] = []  # to import from before all else
 
     @property
     def top_levels(self) -> set[str]:
@@ -89,22 +91,39 @@ def _tidy(target: Target) -> Target:
 
 def _distribution(name: str, distribution: importlib.metadata.Distribution) -> Target:
     target = Target(name, distribution.metadata["Name"], distribution.version)
-    packages = set()
-    for entry in distribution.files or ():
-        parts = [*entry.parts[:-1], entry.name.partition(".")[0]]
-        if ".." in parts or not all(part.isidentifier() for part in parts):
-            continue
-        packages.add(parts[0])
-        if entry.suffix in {".so", ".pyd"}:
-            _add(target, ".".join(parts[:-1]), Path(str(entry.locate())))
+    files = _files(distribution)
+    for file in files:
+        if file.endswith((".so", ".pyd")) and (parts := _import_path(file)):
+            located = Path(str(distribution.locate_file(file)))
+            if located.exists():
+                _add(target, ".".join(parts[:-1]), located)
     if not target.modules and not target.skipped:
         # An editable installation has its files elsewhere; the import system knows where.
         editable = distribution.read_text("direct_url.json") or ""
         listed = distribution.read_text("top_level.txt") or ""
-        if '"editable"' in editable or not distribution.files:
+        if '"editable"' in editable or not files:
+            packages = {parts[0] for file in files if (parts := _import_path(file))}
             for package in sorted({*packages, *listed.split()} or {name.replace("-", "_")}):
                 _walk_package(target, package)
     return _tidy(target)
+
+
+def _files(distribution: importlib.metadata.Distribution) -> list[str]:
+    """The paths of the files of a distribution, as distribution.files has them.
+
+    That looks for each of a few thousand files, when a few dozen are of interest.
+    """
+    record = distribution.read_text("RECORD")
+    if record is None:
+        return [str(file) for file in distribution.files or ()]
+    return [row[0] for row in csv.reader(record.splitlines()) if row]
+
+
+def _import_path(file: str) -> list[str]:
+    """The names under which a file would be imported; none if it cannot be."""
+    *packages, name = PurePosixPath(file).parts
+    parts = [*packages, name.partition(".")[0]]
+    return parts if all(part.isidentifier() for part in parts) else []
 
 
 def _importable(name: str) -> Target:
