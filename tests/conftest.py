@@ -1,6 +1,7 @@
 """What all tests share: the twin under test, threads behind a barrier, and a fresh interpreter."""
 
 import importlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -14,6 +15,14 @@ from typing import Protocol, TypeVar
 import pytest
 
 T = TypeVar("T")
+
+# The wheel for the stable ABI of both builds has ftdemo._ready alone.
+ABI3T = ".abi3t" in importlib.util.find_spec("ftdemo._ready").origin.rpartition(os.sep)[2]
+collect_ignore = (
+    ["test_negative_controls.py", "test_object_header.py", "test_single_phase.py"]
+    if ABI3T
+    else ["test_abi3t.py"]
+)
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
@@ -32,13 +41,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "race: threads on shared objects; must fail on the legacy twin with the GIL off"
     )
+    config.addinivalue_line("markers", "all_modules: needs those that the wheel for abi3t lacks")
     config.addinivalue_line("markers", "free_threaded: has a meaning on a free-threaded build only")
 
 
 def pytest_report_header() -> str:
     build = "free-threaded build" if FREE_THREADED else "build with the GIL"
     gil = "on" if is_gil_enabled() else "off"
-    return f"interpreter: {sys.version.split()[0]}, {build}, GIL {gil}"
+    abi = ", stable ABI (abi3t): _ready alone" if ABI3T else ""
+    return f"interpreter: {sys.version.split()[0]}, {build}, GIL {gil}{abi}"
 
 
 # Before pytest-run-parallel looks at the items.
@@ -48,6 +59,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.thread_unsafe(reason="has threads of its own"))
     if item.get_closest_marker("free_threaded") and not FREE_THREADED:
         item.add_marker(pytest.mark.skip(reason="needs a free-threaded build"))
+    if item.get_closest_marker("all_modules") and ABI3T:
+        item.add_marker(pytest.mark.skip(reason="the wheel for abi3t has _ready alone"))
 
 
 @pytest.hookimpl(trylast=True)

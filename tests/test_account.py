@@ -140,6 +140,7 @@ def test_wrong_numbers_of_arguments(twin):
             operation()
 
 
+@pytest.mark.all_modules
 def test_the_twins_do_not_mix(fresh_python):
     program = "import ftdemo, ftdemo.legacy as l; l.total(ftdemo.Account(), l.Account())"
     done = fresh_python("-W", "ignore", "-c", program)

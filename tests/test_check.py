@@ -142,6 +142,11 @@ def processes_left():
     return left
 
 
+# In the environment of every process that these tests start: another run may be under way.
+OURS = f"FTDEMO_TEST_RUN={os.getpid()}"
+os.environ["FTDEMO_TEST_RUN"] = str(os.getpid())
+
+
 def command_lines():
     """What runs, from /proc, since a bare machine has no ps; elsewhere from ps."""
     if not Path("/proc/self/cmdline").exists():
@@ -150,8 +155,9 @@ def command_lines():
         yield from listed.stdout.splitlines()
         return
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended meanwhile
-            yield path.read_text(errors="replace")
+        with contextlib.suppress(OSError):  # it ended meanwhile, or is not ours
+            if OURS in path.with_name("environ").read_text(errors="replace"):
+                yield path.read_text(errors="replace")
 
 
 @posix
@@ -202,6 +208,7 @@ def test_the_summary_names_who_is_to_blame(fresh_python, package):
     assert "::error title=The GIL is back::misbehaving.undeclared brings it back" in done.stderr
 
 
+@pytest.mark.all_modules
 @pytest.mark.free_threaded
 def test_step_summary(fresh_python, tmp_path):
     summary = tmp_path / "summary.md"
@@ -212,6 +219,7 @@ def test_step_summary(fresh_python, tmp_path):
     assert re.search(r"\| ftdemo [\d.]+ \| 1 fail, 3 pass \|", text)
 
 
+@pytest.mark.all_modules
 @pytest.mark.skipif(FREE_THREADED, reason="needs a build with the GIL")
 def test_nothing_can_be_checked_with_the_gil(fresh_python, schema):
     done = fresh_python("-m", "ftdemo", "check", "--json", "ftdemo")
@@ -224,6 +232,7 @@ def test_nothing_can_be_checked_with_the_gil(fresh_python, schema):
     assert "Nothing" not in done.stdout
 
 
+@pytest.mark.all_modules
 def test_the_function():
     seen = []
     result = check(["ftdemo"], jobs=1, progress=seen.append)
@@ -337,6 +346,7 @@ class TestPytestPlugin:
     def test_off_unless_asked_for(self, fresh_python, tmp_path):
         assert self.run(fresh_python, tmp_path).returncode == 5
 
+    @pytest.mark.all_modules
     def test_one_test_a_module(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo")
         assert "1 failed, 3 passed" in done.stdout

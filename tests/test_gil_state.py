@@ -5,13 +5,15 @@ import sysconfig
 import pytest
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+all_modules = pytest.mark.all_modules
 KEEP_IT_OFF = [
     "ftdemo",
     "ftdemo._ready",
-    "ftdemo._single_phase",
-    "ftdemo._object_header",
+    pytest.param("ftdemo._single_phase", marks=all_modules),
+    pytest.param("ftdemo._object_header", marks=all_modules),
     "ftdemo.cli",
     "ftdemo.check",
+    "ftdemo.wheels",
 ]
 BRING_IT_BACK = ["ftdemo.legacy", "ftdemo._legacy"]
 PROGRAM = """
@@ -32,6 +34,7 @@ def test_import_keeps_the_gil_off(fresh_python, module):
     assert (done.stdout, done.stderr, done.returncode) == (expected, "", 0)
 
 
+@all_modules
 @pytest.mark.parametrize("module", BRING_IT_BACK)
 def test_import_brings_the_gil_back(fresh_python, module):
     done = fresh_python("-c", PROGRAM, module)
@@ -40,6 +43,7 @@ def test_import_brings_the_gil_back(fresh_python, module):
     assert ("ftdemo._legacy" in done.stderr) is FREE_THREADED  # CPython's RuntimeWarning
 
 
+@all_modules
 @pytest.mark.free_threaded
 def test_gil_0_is_no_proof(fresh_python):
     """PYTHON_GIL=0 hides the offender: why no check may be made under it."""
@@ -47,6 +51,7 @@ def test_gil_0_is_no_proof(fresh_python):
     assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
+@all_modules
 @pytest.mark.free_threaded
 def test_w_error_is_no_protection(fresh_python):
     """With -W error the import fails, and the GIL is on all the same."""

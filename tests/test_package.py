@@ -3,12 +3,16 @@
 import importlib
 import importlib.metadata
 import inspect
+import os
 import re
+import sys
+import sysconfig
 
 import pytest
 
 import ftdemo
-from ftdemo import _object_header, _ready, _single_phase
+from ftdemo import _ready
+from ftdemo.check.own import declarations
 
 # Doc/library/threadsafety.rst in CPython's documentation, from the least to the most safe.
 LEVELS = {
@@ -29,6 +33,7 @@ def test_no_source_and_no_test_is_installed():
     assert strays == []
 
 
+@pytest.mark.all_modules
 def test_the_twins_have_the_same_names(fresh_python):
     program = "import ftdemo, ftdemo.legacy; print(ftdemo.__all__ == ftdemo.legacy.__all__)"
     assert fresh_python("-W", "ignore", "-c", program).stdout == "True\n"
@@ -37,7 +42,10 @@ def test_the_twins_have_the_same_names(fresh_python):
 
 def documented():
     """Every public function, type, method and attribute of the extension modules."""
-    for module in (_ready, _object_header, _single_phase):
+    for declaration in declarations():
+        if declaration.brings_gil_back:
+            continue
+        module = importlib.import_module(declaration.name)
         for name, thing in vars(module).items():
             if name.startswith("_"):
                 continue
@@ -56,3 +64,13 @@ def test_docstrings_end_with_the_guarantee(name, thing):
     assert level[1] in LEVELS
     if callable(thing):
         inspect.signature(thing)
+
+
+@pytest.mark.skipif("CIBUILDWHEEL_BUILD_IDENTIFIER" not in os.environ, reason="for cibuildwheel")
+def test_cibuildwheel_tests_the_wheel_that_it_built():
+    """cp314t-manylinux_x86_64 is tested by 3.14t, with an extension that is named for it."""
+    build = os.environ["CIBUILDWHEEL_BUILD_IDENTIFIER"].partition("-")[0]
+    threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
+    assert build == f"cp{sys.version_info.major}{sys.version_info.minor}{threaded}"
+    suffix = sysconfig.get_config_var("EXT_SUFFIX")
+    assert _ready.__file__.endswith(suffix) or ".abi3t" in _ready.__file__

@@ -65,6 +65,23 @@ def parser() -> argparse.ArgumentParser:
         help="processes that import at a time (default: as many as cores)",
     )
     check.set_defaults(run=_check, parser=check)
+    wheels = commands.add_parser(
+        "wheels",
+        help="lay out a folder of wheels as a matrix",
+        description="Show which wheel pip takes for each interpreter on each platform, and where "
+        "there is none. Nothing of the wheels is run.",
+        epilog=EXIT_CODES,
+    )
+    wheels.add_argument("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
+    wheels.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
+    )
+    wheels.add_argument(
+        "--expect",
+        metavar="FILE",
+        help="a contract (TOML): fail unless its cells are filled, and nothing else is there",
+    )
+    wheels.set_defaults(run=_wheels)
     return main
 
 
@@ -171,3 +188,20 @@ def _check(options: argparse.Namespace) -> int:
 
         report.report_to_github(result)
     return api.exit_code(result)
+
+
+def _wheels(options: argparse.Namespace) -> int:
+    from ftdemo.wheels import ContractError, WheelError, matrix
+
+    try:
+        result = matrix.survey(options.paths, options.expect)
+    except (ContractError, WheelError) as error:
+        print(f"ftdemo wheels: error: {error}", file=sys.stderr)
+        return 2
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        from ftdemo.wheels import report
+
+        report.print_matrix(result)
+    return matrix.exit_code(result)

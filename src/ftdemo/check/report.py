@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from ftdemo.check import api, interpreter, own
+from ftdemo.terminal import show, table_of
 
 ORDER: tuple[api.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
@@ -20,28 +20,6 @@ HINT = (
     "safe without it, it should say so: a Py_mod_gil slot in C, freethreading_compatible=True in "
     "Cython, mod_gil_not_used in pybind11, FREE_THREADED in nanobind, gil_used = false in PyO3."
 )
-
-
-def _show(*blocks: RenderableType) -> None:
-    """Print blocks on stdout, an empty line between them.
-
-    Colour only on a terminal, NO_COLOR and FORCE_COLOR honoured; elsewhere nothing is wrapped.
-    """
-    console = Console(highlight=False)
-    if sys.stdout is None or not sys.stdout.isatty():
-        console.width = 10_000
-    for number, block in enumerate(blocks):
-        with console.capture() as captured:
-            console.print(block, soft_wrap=isinstance(block, str) and not console.is_terminal)
-        lines = [line.rstrip() for line in captured.get().splitlines()]
-        print("\n".join(["", *lines] if number else lines))
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    return table
 
 
 def _heading(this: interpreter.Interpreter) -> str:
@@ -56,12 +34,12 @@ def print_own(result: own.Result) -> None:
     modules = result["modules"]
     good = sum(module["as_expected"] for module in modules)
     if not this["free_threaded"] and good == len(modules):
-        _show(
-            f"CPython {this['version']} is a build with the GIL: all {good} modules import, "
+        show(
+            f"CPython {this['version']} is a build with the GIL: {good} of {good} modules import, "
             "and there is no telling whether they would keep it off."
         )
         return
-    table = _table("module", "declares", "GIL after import", "as expected")
+    table = table_of("module", "declares", "GIL after import", "as expected")
     for module in modules:
         state = {None: "import failed", False: "off", True: "on"}[module["gil_enabled"]]
         table.add_row(
@@ -70,7 +48,7 @@ def print_own(result: own.Result) -> None:
             state,
             Text("yes", "green") if module["as_expected"] else Text("NO", "bold red"),
         )
-    _show(_heading(this), table, f"{good} of {len(modules)} as expected")
+    show(_heading(this), table, f"{good} of {len(modules)} as expected")
 
 
 def _rows(result: api.Result) -> list[tuple[api.TargetResult, api.ModuleResult]]:
@@ -116,19 +94,19 @@ def print_check(result: api.Result) -> None:
     blocks: list[RenderableType] = [_heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
-        table = _table("module", "verdict", "culprits and details")
+        table = table_of("module", "verdict", "culprits and details")
         for _, module in rows:
             verdict = module["verdict"]
             style = Text(verdict, STYLES[verdict])
             table.add_row(module["name"], style, Text(_explanation(module)))
         blocks.append(table)
-    table = _table("target", "modules")
+    table = table_of("target", "modules")
     for target in result["targets"]:
         table.add_row(_title(target), _counts(target["modules"]))
     blocks.append(table)
     to_blame = blame(result)
     if to_blame:
-        table = _table("to blame", "for modules")
+        table = table_of("to blame", "for modules")
         for culprit, count in to_blame:
             table.add_row(culprit, str(count))
         blocks += [table, HINT]
@@ -136,7 +114,7 @@ def print_check(result: api.Result) -> None:
         blocks.append("Nothing could be checked.")
         if not result["interpreter"]["free_threaded"]:
             blocks.append("Run this on a free-threaded build, such as 3.14t.")
-    _show(*blocks)
+    show(*blocks)
 
 
 @contextmanager

@@ -1,0 +1,73 @@
+"""The contract: a TOML file that says which cells a release must fill.
+
+    [[cells]]                       # one table for every set of interpreters by platforms
+    interpreters = ["cp314", "cp314t"]
+    platforms = ["manylinux_x86_64", "win_amd64"]
+
+    [[cells]]
+    interpreters = ["cp316", "cp316t"]
+    platforms = ["manylinux_x86_64"]
+    abi = "abi3.abi3t"              # without it: the interpreter's own, cp314t for cp314t
+
+A top-level `allow`, a list of patterns as in fnmatch, names sources and tests that wheels may hold.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+from ftdemo.wheels.cells import Interpreter, parse_interpreter
+
+
+class ContractError(Exception):
+    """The contract cannot be read; the message says why."""
+
+
+class Contract(NamedTuple):
+    """What a release must have. cells: interpreter and platform, and the ABI of the wheel."""
+
+    cells: dict[tuple[Interpreter, str], str]
+    allow: list[str]
+
+
+def read(path: Path) -> Contract:
+    """Read a contract. Raises ContractError."""
+    try:
+        with path.open("rb") as file:
+            return _parse(tomllib.load(file))
+    except (OSError, ValueError) as error:  # TOMLDecodeError is a ValueError
+        raise ContractError(f"{path}: {error}") from error
+
+
+def _parse(content: dict[str, object]) -> Contract:
+    _know(content, {"cells", "allow"})
+    tables = content.get("cells")
+    if not isinstance(tables, list) or not tables:
+        raise ValueError("there must be a table [[cells]]")
+    cells: dict[tuple[Interpreter, str], str] = {}
+    for table in tables:
+        if not isinstance(table, dict):
+            raise ValueError("cells must be tables: [[cells]]")
+        _know(table, {"interpreters", "platforms", "abi"})
+        abi = table.get("abi")
+        if abi is not None and not isinstance(abi, str):
+            raise ValueError("abi must be a string")
+        for interpreter in map(parse_interpreter, _strings(table, "interpreters")):
+            for platform in _strings(table, "platforms"):
+                if (interpreter, platform) in cells:
+                    raise ValueError(f"twice: {interpreter.name}-{platform}")
+                cells[interpreter, platform] = abi or interpreter.name
+    return Contract(cells, _strings(content, "allow") if "allow" in content else [])
+
+
+def _know(table: dict[str, object], keys: set[str]) -> None:
+    unknown = sorted(table.keys() - keys)
+    if unknown:
+        raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(keys))}")
+
+
+def _strings(table: dict[str, object], key: str) -> list[str]:
+    value = table.get(key)
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise ValueError(f"{key} must be a list of strings")
+    return value

@@ -1,0 +1,175 @@
+"""From a folder of wheels to the matrix, and what is wrong with it."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
+
+from ftdemo.wheels import contract as contracts
+from ftdemo.wheels.cells import Interpreter, accepted, parse_interpreter
+from ftdemo.wheels.contract import Contract
+from ftdemo.wheels.wheel import Problem, Wheel, WheelError, read, strays, wrong_tags
+
+# What upstream supports, in November 2026.
+SUPPORTED = [
+    *(Interpreter(minor, threaded=False) for minor in range(11, 16)),
+    *(Interpreter(minor, threaded=True) for minor in (14, 15)),
+]
+# Shown where something serves them: experimental, and not yet there.
+OTHERS = [Interpreter(13, threaded=True), Interpreter(16, False), Interpreter(16, True)]
+NOTHING_CHECKED = 3
+
+
+class Cell(TypedDict):
+    """The wheel that pip takes for an interpreter on a platform; None is a hole."""
+
+    interpreter: str
+    platform: str
+    wheel: str | None
+
+
+class Release(TypedDict):
+    """The matrix of one version of a distribution. holes are the names of cells without a wheel."""
+
+    distribution: str
+    version: str
+    interpreters: list[str]
+    platforms: list[str]
+    cells: list[Cell]
+    holes: list[str]
+
+
+class ProblemFound(TypedDict):
+    """kind is one of hole, extra, sources, tests, tag; subject a wheel or the name of a cell."""
+
+    kind: str
+    subject: str
+    detail: str
+
+
+class Result(TypedDict):
+    """What `ftdemo wheels --json` prints."""
+
+    version: int
+    releases: list[Release]
+    problems: list[ProblemFound]
+
+
+def survey(paths: Sequence[str], expect: str | None = None) -> Result:
+    """Lay out the wheels at paths, files or folders of them, and compare with a contract.
+
+    expect is the path of a contract (see ftdemo.wheels.contract). Without one, holes are shown but
+    are no problem, nor are sources and tests; a wheel with a wrong tag is one in any case.
+
+    Raises WheelError for what is no wheel, and ContractError. Nothing of the wheels is run.
+    Thread safety: safe on shared objects.
+    """
+    contract = contracts.read(Path(expect)) if expect is not None else None
+    wheels = [read(file) for file in _files(paths)]
+    problems = [problem for wheel in wheels for problem in wrong_tags(wheel)]
+    if contract is not None:
+        problems += [p for wheel in wheels for p in strays(wheel, contract.allow)]
+        problems += _breaches(contract, wheels)
+    by_release: dict[tuple[str, str], list[Wheel]] = defaultdict(list)
+    for wheel in wheels:
+        by_release[wheel.distribution, wheel.version].append(wheel)
+    return {
+        "version": 1,
+        "releases": [_lay_out(wheels, contract) for _, wheels in sorted(by_release.items())],
+        "problems": [{"kind": p.kind, "subject": p.subject, "detail": p.detail} for p in problems],
+    }
+
+
+def _files(paths: Iterable[str]) -> list[Path]:
+    files: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files.update(dict.fromkeys(sorted(path.glob("*.whl"))))
+        elif path.is_file():
+            files[path] = None
+        else:
+            raise WheelError(f"no such file or folder: {path}")
+    return list(files)
+
+
+def choose(interpreter: Interpreter, platform: str, wheels: Iterable[Wheel]) -> Wheel | None:
+    """Choose as pip does among wheels of one version: by the best tag, then by build number."""
+    ranks = accepted(interpreter, platform)
+    serving = [wheel for wheel in wheels if wheel.serves(interpreter, platform)]
+    return max(
+        serving,
+        key=lambda wheel: (-min(ranks[tag] for tag in wheel.tags if tag in ranks), wheel.build),
+        default=None,
+    )
+
+
+def _lay_out(wheels: Sequence[Wheel], contract: Contract | None) -> Release:
+    expected = contract.cells if contract is not None else {}
+    platforms = {platform for wheel in wheels for platform in wheel.platforms}
+    if platforms != {"any"}:
+        platforms.discard("any")
+    platforms.update(platform for _, platform in expected)
+
+    def anywhere(interpreter: Interpreter) -> bool:
+        return any(wheel.serves(interpreter, p) for wheel in wheels for p in platforms)
+
+    interpreters = {interpreter for interpreter, _ in expected}
+    if not expected:
+        interpreters.update(i for i in SUPPORTED if any(_allows(wheel, i) for wheel in wheels))
+    interpreters.update(i for i in [*OTHERS, *_named(wheels)] if anywhere(i))
+    rows, columns = sorted(interpreters), sorted(platforms, key=_by_system)
+    chosen = {(row, column): choose(row, column, wheels) for row in rows for column in columns}
+    return {
+        "distribution": wheels[0].distribution,
+        "version": wheels[0].version,
+        "interpreters": [row.name for row in rows],
+        "platforms": columns,
+        "cells": [
+            {"interpreter": i.name, "platform": p, "wheel": wheel.file if wheel else None}
+            for (i, p), wheel in chosen.items()
+        ],
+        "holes": [f"{i.name}-{p}" for (i, p), wheel in chosen.items() if wheel is None],
+    }
+
+
+def _allows(wheel: Wheel, interpreter: Interpreter) -> bool:
+    return wheel.requires_python.contains(f"3.{interpreter.minor}", prereleases=True)
+
+
+def _named(wheels: Iterable[Wheel]) -> Iterator[Interpreter]:
+    """The interpreters whose own ABI a wheel is tagged with."""
+    for tag in {tag for wheel in wheels for tag in wheel.tags}:
+        if tag.abi.startswith("cp3") and tag.abi.removesuffix("t").removeprefix("cp").isdigit():
+            yield parse_interpreter(tag.abi)
+
+
+def _by_system(platform: str) -> tuple[int, str]:
+    systems = ("manylinux", "musllinux", "macosx", "win")
+    places = [place for place, system in enumerate(systems) if platform.startswith(system)]
+    return (places[0] if places else len(systems), platform)
+
+
+def _breaches(contract: Contract, wheels: Sequence[Wheel]) -> Iterator[Problem]:
+    releases = sorted({f"{wheel.distribution} {wheel.version}" for wheel in wheels})
+    if len(releases) > 1:
+        yield Problem("extra", ", ".join(releases), "a contract is about one release")
+    used = set()
+    for (interpreter, platform), abi in contract.cells.items():
+        cell = f"{interpreter.name}-{platform}"
+        wheel = choose(interpreter, platform, wheels)
+        if wheel is None:
+            yield Problem("hole", cell, "no wheel")
+        elif wheel.abi != abi:
+            yield Problem("hole", cell, f"no wheel for {abi}; pip takes {wheel.file}")
+        else:
+            used.add(wheel.file)
+    for wheel in wheels:
+        if wheel.file not in used:
+            yield Problem("extra", wheel.file, "fills no cell of the contract")
+
+
+def exit_code(result: Result) -> int:
+    """0 as expected; 1 something is wrong; 3 there was no wheel."""
+    if result["problems"]:
+        return 1
+    return 0 if result["releases"] else NOTHING_CHECKED

@@ -1,0 +1,155 @@
+"""One wheel file: what its name says, what it holds, and whether the two agree."""
+
+import email.parser
+import email.policy
+import re
+import zipfile
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
+
+from ftdemo.wheels.cells import Interpreter, accepted, platform_of
+
+SOURCES = {".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".pxd", ".pyx", ".rs"}
+EXTENSION = re.compile(r"^(?P<module>[^.]+)\.(?:(?P<abi>.+)\.)?(?:so|pyd)$")
+# cpython-314t-x86_64-linux-gnu, cp314t-win_amd64
+OWN_ABI = re.compile(r"^(?:cpython-|cp)3(?P<minor>\d+)(?P<threaded>t?)\b")
+STABLE_ABI = re.compile(r"^(?P<abi>abi3t?)\b")
+ARCHITECTURE = re.compile(
+    r"\b(?:x86_64|aarch64|i[36]86|armv7l|ppc64le|s390x|riscv64)(?=-linux)|win_\w+|win32"
+)
+# All that a tag can be asked about: abi3 and abi3t have no upper end.
+INTERPRETERS = [
+    *(Interpreter(minor, threaded=False) for minor in range(8, 18)),
+    *(Interpreter(minor, threaded=True) for minor in range(13, 18)),
+]
+
+
+class WheelError(Exception):
+    """There is no such file, or it is no wheel; the message says which."""
+
+
+class Problem(NamedTuple):
+    """What is wrong, with which wheel or cell. kind: hole, extra, sources, tests or tag."""
+
+    kind: str
+    subject: str
+    detail: str
+
+
+class Wheel(NamedTuple):
+    """A wheel file. tags are those of its name, declared those of the WHEEL file in it."""
+
+    file: str
+    distribution: str
+    version: str
+    build: BuildTag
+    tags: frozenset[Tag]
+    declared: frozenset[Tag]
+    requires_python: SpecifierSet
+    contents: list[str]
+
+    @property
+    def platforms(self) -> set[str]:
+        """The platforms that the wheel is for."""
+        return {name for tag in self.tags for name in platform_of(tag.platform)}
+
+    @property
+    def abi(self) -> str:
+        """The ABI tag as in the name of the file, such as abi3.abi3t."""
+        return self.file.removesuffix(".whl").split("-")[-2]
+
+    def serves(self, interpreter: Interpreter, platform: str) -> bool:
+        """Whether an installer may take it for that interpreter on that platform."""
+        if not self.tags.intersection(accepted(interpreter, platform)):
+            return False
+        return self.requires_python.contains(f"3.{interpreter.minor}", prereleases=True)
+
+
+def read(path: Path) -> Wheel:
+    """Read the wheel at path. Raises WheelError."""
+    try:
+        distribution, version, build, tags = parse_wheel_filename(path.name)
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            metadata = _headers(archive, ".dist-info/METADATA")
+            declared = _headers(archive, ".dist-info/WHEEL").get_all("Tag", [])
+        requires = SpecifierSet(str(metadata.get("Requires-Python", "")))
+    except (InvalidWheelFilename, InvalidSpecifier, zipfile.BadZipFile, OSError) as error:
+        raise WheelError(f"not a wheel: {path}: {error}") from error
+    return Wheel(
+        path.name,
+        distribution,
+        str(version),
+        build,
+        tags,
+        frozenset(Tag(*tag.split("-")) for tag in declared if tag.count("-") == 2),
+        requires,
+        [name for name in names if not name.endswith("/")],
+    )
+
+
+def _headers(archive: zipfile.ZipFile, ending: str) -> email.message.EmailMessage:
+    """Parse the file of that ending, one folder deep, as PEP 427 has it."""
+    names = [name for name in archive.namelist() if name.endswith(ending) and name.count("/") == 1]
+    if len(names) != 1:
+        raise zipfile.BadZipFile(f"{len(names)} files are called *{ending}, not one")
+    parser = email.parser.BytesParser(policy=email.policy.default)
+    return parser.parsebytes(archive.read(names[0]), headersonly=True)
+
+
+def wrong_tags(wheel: Wheel) -> Iterator[Problem]:
+    """Say where the name of a wheel promises what the files in it do not keep."""
+    if wheel.declared != wheel.tags:
+        inside = ", ".join(sorted(map(str, wheel.declared))) or "nothing"
+        yield Problem("tag", wheel.file, f"renamed: the WHEEL file in it says {inside}")
+    modules = defaultdict(list)
+    for name in wheel.contents:
+        path = PurePosixPath(name)
+        match = EXTENSION.match(path.name)
+        # A shared library that is no module (libfoo.so.2, foo.libs/...) fits no pattern.
+        if match and not path.parts[0].endswith(".libs"):
+            modules[path.parent / match["module"]].append((name, match["abi"] or ""))
+    promised = [i for i in INTERPRETERS if any(wheel.serves(i, p) for p in wheel.platforms)]
+    for files in modules.values():
+        unserved = [i for i in promised if not any(_loads(i, abi) for _, abi in files)]
+        names = ", ".join(name for name, _ in files)
+        if unserved:
+            detail = (
+                f"{names} does not load in {unserved[0].version}, which the wheel is tagged for"
+            )
+            yield Problem("tag", wheel.file, detail)
+        for name, abi in files:
+            found = ARCHITECTURE.search(abi)
+            if found and not any(p.endswith(found[0]) for p in wheel.platforms):
+                yield Problem("tag", wheel.file, f"{name} is for {found[0]}")
+
+
+def _loads(interpreter: Interpreter, abi: str) -> bool:
+    """Whether an interpreter looks for extensions of that ABI, as said between the dots."""
+    own = OWN_ABI.match(abi)
+    if own:
+        return interpreter == (int(own["minor"]), bool(own["threaded"]))
+    stable = STABLE_ABI.match(abi)
+    if stable and stable["abi"] == "abi3t":  # PEP 803
+        return interpreter.minor >= 15
+    return not (stable and interpreter.threaded)
+
+
+def strays(wheel: Wheel, allowed: Collection[str]) -> Iterator[Problem]:
+    """Name sources and tests in a wheel that are not matched by the patterns in allowed."""
+    for name in wheel.contents:
+        path = PurePosixPath(name)
+        if any(fnmatchcase(name, pattern) for pattern in allowed):
+            continue
+        if path.suffix in SOURCES:
+            yield Problem("sources", wheel.file, name)
+        is_test = path.name == "conftest.py" or fnmatchcase(path.name, "test_*.py")
+        if is_test or {"test", "tests"}.intersection(path.parts[:-1]):
+            yield Problem("tests", wheel.file, name)
