@@ -1,9 +1,10 @@
 """Every developer task. `nox -l` lists them; `nox` alone is what a change must pass."""
 
+import hashlib
 import os
 import shutil
 import sys
-import zipfile
+import tarfile
 from pathlib import Path
 
 import nox
@@ -12,7 +13,7 @@ nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv|venv"
 nox.options.download_python = "never"  # what is missing is skipped by name; see provide()
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["provide", "lint", "tests", "package"]
+nox.options.sessions = ["provide", "lint", "tests", "package", "abi3t", "cross"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.13t", *nox.project.python_versions(PROJECT)]  # 3.14t and 3.15t are among them
@@ -49,10 +50,23 @@ def fresh_environment(session: nox.Session, python: str) -> Path:
     return where / ("Scripts" if os.name == "nt" else "bin")
 
 
-def install_into(session: nox.Session, scripts: Path, what: str) -> None:
+def find_python(session: nox.Session, version: str) -> str | None:
+    """Find the interpreter of a version such as 3.15t, if it is here."""
+    found = session.run(
+        *(sys.executable, "-m", "uv", "python", "find", "--no-project", "--system"),
+        *("--no-python-downloads", version),
+        external=True,
+        silent=True,
+        success_codes=[0, 2],
+    )
+    path = str(found).strip()
+    return path if Path(path).exists() else None
+
+
+def install_into(session: nox.Session, scripts: Path, *what: str) -> None:
     session.run(
         *(sys.executable, "-m", "uv", "pip", "install", "-q"),
-        *("--python", str(scripts / "python"), what),
+        *("--python", str(scripts / "python"), *what),
         external=True,
     )
 
@@ -140,25 +154,141 @@ def real(session: nox.Session) -> None:
 
 @nox.session
 def package(session: nox.Session) -> None:
-    """Build the sdist and from it a wheel; install that where there is no compiler, and run it."""
-    session.install("build[uv]")
+    """Build the sdist and from it a wheel; install that where there is no compiler, and run it.
+
+    Takes a folder to put them in. The wheel is built offline, as those who repackage do.
+    """
+    session.install("build[uv]", *group("test"), *group("wheels"), ".")
+    session.run("pytest", "tests/test_release.py")
     python = free_threaded_python(session)
-    dist = Path(session.create_tmp()) / "dist"
+    temporary = Path(session.create_tmp())
+    dist = Path(session.posargs[0]) if session.posargs else temporary / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     session.run("python", "-m", "build", "--installer=uv", "--sdist", "--outdir", str(dist))
     (sdist,) = dist.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    missing = {"tests/test_account.py", "csrc/compat.h", "noxfile.py", "LICENSE"} - names
+    if missing:
+        session.error(f"{sdist.name} lacks {missing}")
+    builder = fresh_environment(session, python)
+    install_into(session, builder, *PROJECT["build-system"]["requires"])
     session.run(
-        *(sys.executable, "-m", "uv", "build", "-q", "--wheel", "--python", python),
+        *(sys.executable, "-m", "uv", "build", "-q", "--wheel", "--offline"),
+        *("--no-build-isolation", "--python", str(builder / "python")),
         *("--out-dir", str(dist), str(sdist)),
         external=True,
     )
     (wheel,) = dist.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        strays = [n for n in archive.namelist() if n.endswith((".c", ".h")) or "tests/" in n]
-    if strays:
-        session.error(f"{wheel.name} has what no wheel should: {strays}")
     scripts = fresh_environment(session, python)
     install_into(session, scripts, str(wheel))
     bare = {"PATH": str(scripts), "CC": "false"}
     session.run(str(scripts / "ftdemo"), external=True, env=bare)
     session.run(str(scripts / "ftdemo"), "check", "ftdemo._ready", external=True, env=bare)
+    session.run(str(scripts / "ftdemo"), "wheels", str(dist), external=True, env=bare)
+
+
+@nox.session
+def cross(session: nox.Session) -> None:
+    """Compile the C sources for Windows and macOS, with warnings as errors. Nothing is linked."""
+    session.install("ziglang==0.17.1")
+    provide = (sys.executable, ".ci/provide_python.py")
+    found = session.run(*provide, "--headers", external=True, silent=True, success_codes=[0, 1])
+    folder = str(found).strip().splitlines()[-1]
+    if not Path(folder, "Include").exists():
+        session.skip("there are no headers of CPython for Windows here")
+    windows = [f"-I{folder}/Include", f"-I{folder}/PC"]
+    ask = "import sysconfig; print(sysconfig.get_path('include'))"
+    here = session.run(
+        *(free_threaded_python(session), "-c", ask), external=True, silent=True, stderr=sys.stderr
+    )
+    posix = [f"-I{str(here).strip()}"]
+    targets = [
+        ("x86_64-windows-gnu", windows),
+        ("x86_64-windows-gnu", [*windows, "-DPy_GIL_DISABLED=1"]),
+        # The free-threaded build asks an intrinsic of MSVC's for the thread there.
+        ("aarch64-windows-gnu", windows),
+        ("x86_64-macos", posix),
+        ("aarch64-macos", posix),
+    ]
+    flags = ["-c", "-O2", "-Wall", "-Wextra", "-Werror", "-Icsrc"]
+    objects = Path(session.create_tmp())
+    for target, includes in targets:
+        for source in (name for name in C_SOURCES if name.endswith(".c")):
+            out = objects / f"{target}-{source.replace(os.sep, '-')}.o"
+            session.run(
+                *("python", "-m", "ziglang", "cc", "-target", target, *flags, *includes),
+                *(source, "-o", str(out)),
+                silent=True,
+            )
+    session.log(f"compiled for {', '.join(dict.fromkeys(target for target, _ in targets))}")
+
+
+@nox.session(python=False)
+def abi3t(session: nox.Session) -> None:
+    """Test the wheel for the stable ABI of both builds: the very same file on 3.15 and 3.15t.
+
+    Takes the wheel; without one, it is built here, which needs 3.15t.
+    """
+    pythons = {version: find_python(session, version) for version in ("3.15", "3.15t")}
+    if session.posargs:
+        (wheel,) = map(Path, session.posargs)
+    else:
+        builder = pythons["3.15t"] or session.skip("needs 3.15t to build the wheel with")
+        dist = Path(session.create_tmp()) / "dist"
+        shutil.rmtree(dist, ignore_errors=True)
+        session.run(
+            *(sys.executable, "-m", "uv", "build", "-q", "--wheel"),
+            *("--python", builder, "--out-dir", str(dist)),
+            env={"FTDEMO_ABI3T": "1", "FTDEMO_WERROR": "1"},
+            external=True,
+        )
+        (wheel,) = dist.glob("*.whl")
+    session.log(f"{wheel.name} SHA-256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}")
+    for version, python in pythons.items():
+        if python is None:
+            tell = session.error if session.posargs else session.warn
+            tell(f"there is no {version}: not tested on it")
+            continue
+        scripts = fresh_environment(session, python)
+        install_into(session, scripts, *group("test"), str(wheel))
+        threads = ["--parallel-threads=8"] if version.endswith("t") else []
+        session.run(str(scripts / "python"), "-m", "pytest", *threads, external=True)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build and test the wheels for this architecture, as in CI; needs docker or podman on Linux.
+
+    CIBW_BUILD and all other settings of cibuildwheel apply. The wheels are left in wheelhouse/.
+    """
+    on_linux = sys.platform == "linux"
+    if on_linux and "CIBW_CONTAINER_ENGINE" not in os.environ:
+        engine = shutil.which("docker") or shutil.which("podman")
+        if engine is None:
+            session.error("there is neither docker nor podman here, in which cibuildwheel builds")
+        session.env["CIBW_CONTAINER_ENGINE"] = Path(engine).stem
+    session.install(*group("wheels"), "uv", ".")
+    wheelhouse = Path("wheelhouse")
+    shutil.rmtree(wheelhouse, ignore_errors=True)
+    build = ("cibuildwheel", "--archs", "native")
+    listed = session.run(*build, "--print-build-identifiers", silent=True, stderr=sys.stderr)
+    identifiers = str(listed).split()
+    session.run(*build, "--output-dir", str(wheelhouse))
+    stable = [name for name in identifiers if name.startswith("cp315t-")]
+    if stable:
+        env = {"FTDEMO_ABI3T": "1", "CIBW_BUILD": " ".join(stable)}
+        session.run(*build, "--output-dir", str(wheelhouse), env=env)
+    contract = Path(session.create_tmp()) / "contract.toml"
+    contract.write_text(contract_for(identifiers, stable), encoding="utf-8")
+    session.run("ftdemo", "wheels", str(wheelhouse), "--expect", str(contract))
+
+
+def contract_for(identifiers: list[str], stable: list[str]) -> str:
+    """Write the part of .github/wheels.toml that these build identifiers are about."""
+    cells = [(name, [name.partition("-")[0]], "") for name in identifiers]
+    cells += [(name, ["cp316", "cp316t"], 'abi = "abi3.abi3t"\n') for name in stable]
+    return "".join(
+        f"[[cells]]\ninterpreters = {pythons}\nplatforms = ['{name.partition('-')[2]}']\n{abi}"
+        for name, pythons, abi in cells
+    )

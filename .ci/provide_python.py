@@ -7,6 +7,9 @@ $FTDEMO_CACHE, or else in ~/.cache/ftdemo. Progress goes to stderr, the path to 
 
 Standard library only, and nothing else in the project depends on how it works: noxfile.py runs it
 and reads the path. A project copied from this one can drop it where CI has its interpreters.
+
+With --headers it prints a folder with Include and PC of the newest source that Debian's archive
+serves: what it takes to compile for Windows, where pyconfig.h is not made by configure.
 """
 
 from __future__ import annotations
@@ -99,15 +102,10 @@ def from_source(work: Path) -> str:
     if shutil.which("apt-get") is None:
         raise UnavailableError("no apt-get here, which the build from source gets its source with")
     install_build_packages()
-    archive = download_source(work)
-    version = re.sub(r"^.*_([0-9.]+[0-9]).*$", r"\1", archive.name)
+    archive, version = download_source(work)
     prefix = cache() / f"cpython-{version}t"
     say(f"building CPython {version}, free-threaded, into {prefix}")
-    with tarfile.open(archive) as tar:
-        if sys.version_info >= (3, 12):
-            tar.extractall(work, filter="data")
-        else:
-            tar.extractall(work)
+    unpack(archive, work)
     (source,) = (path.parent for path in work.glob("*/configure"))
     options = ["--disable-gil", "--disable-test-modules", f"--prefix={prefix}", "-q"]
     logged(["./configure", *options], source, work / "configure.log")
@@ -120,6 +118,33 @@ def from_source(work: Path) -> str:
         raise UnavailableError(f"the build gave no working {python}")
     link(python)
     return python
+
+
+def headers(work: Path) -> str:
+    """Unpack the headers of the newest source that Debian's archive serves; give the folder."""
+    if shutil.which("apt-get") is None:
+        raise UnavailableError("no apt-get here, which the source comes with")
+    archive, version = download_source(work)
+    folder = cache() / f"headers-{version}"
+    if not folder.exists():
+        unpack(archive, work)
+        (source,) = (path.parent for path in work.glob("*/configure"))
+        unfinished = work / "headers"
+        for name in ("Include", "PC"):
+            shutil.copytree(source / name, unfinished / name)
+        template = unfinished / "PC" / "pyconfig.h.in"
+        if template.exists():
+            template.rename(template.with_suffix(""))
+        unfinished.rename(folder)
+    return str(folder)
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    with tarfile.open(archive) as tar:
+        if sys.version_info >= (3, 12):
+            tar.extractall(folder, filter="data")
+        else:
+            tar.extractall(folder)
 
 
 def install_build_packages() -> None:
@@ -142,8 +167,11 @@ def install_build_packages() -> None:
         subprocess.run(step, stdout=sys.stderr, check=True, env=env)
 
 
-def download_source(work: Path) -> Path:
-    """Download the newest CPython source tarball, of those the archive lists and really has."""
+def download_source(work: Path) -> tuple[Path, str]:
+    """Download the newest CPython source tarball, of those the archive lists and really has.
+
+    Gives its path and its version.
+    """
     sites = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
         capture_output=True,
@@ -174,7 +202,7 @@ def download_source(work: Path) -> Path:
                 check=False,
             )
             for archive in work.glob(f"{package}_*.orig.tar.*"):
-                return archive
+                return archive, re.sub(r"^.*_([0-9.]+[0-9]).*$", r"\1", archive.name)
     raise UnavailableError("Debian's archive serves no source of CPython 3.13 or newer")
 
 
@@ -216,10 +244,25 @@ def link(python: str) -> None:
         temporary.replace(target)
 
 
+def provide_headers() -> int:
+    cache().mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix="headers-", dir=cache()) as work:
+            print(headers(Path(work)))
+    except (UnavailableError, subprocess.CalledProcessError) as error:
+        say(f"no headers of CPython are to be had here: {error}")
+        return 1
+    return 0
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", choices=["find", "uv", "source"], help="try this way alone")
-    only = parser.parse_args().only
+    parser.add_argument("--headers", action="store_true", help="give headers, no interpreter")
+    options = parser.parse_args()
+    if options.headers:
+        return provide_headers()
+    only = options.only
 
     python = find() if only in {None, "find"} else None
     reasons = []
