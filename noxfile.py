@@ -274,10 +274,11 @@ def wheels(session: nox.Session) -> None:
     build = ("cibuildwheel", "--archs", "native")
     listed = session.run(*build, "--print-build-identifiers", silent=True, stderr=sys.stderr)
     identifiers = str(listed).split()
-    session.run(*build, "--output-dir", str(wheelhouse))
+    own = {"UV_PYTHON": None, "VIRTUAL_ENV": None}  # of this session; uv would heed them in a build
+    session.run(*build, "--output-dir", str(wheelhouse), env=own)
     stable = [name for name in identifiers if name.startswith("cp315t-")]
     if stable:
-        env = {"FTDEMO_ABI3T": "1", "CIBW_BUILD": " ".join(stable)}
+        env = {**own, "FTDEMO_ABI3T": "1", "CIBW_BUILD": " ".join(stable)}
         session.run(*build, "--output-dir", str(wheelhouse), env=env)
     contract = Path(session.create_tmp()) / "contract.toml"
     contract.write_text(contract_for(identifiers, stable), encoding="utf-8")

@@ -134,7 +134,7 @@ def test_methods_agree_on_real_packages(target):
 
 def processes_left():
     """Processes of the package that still run: none should, a moment after the check has ended."""
-    for _ in range(50):
+    for _ in range(300):
         left = [line for line in command_lines() if "def run_child" in line]
         if not left:
             return []

@@ -1,0 +1,69 @@
+/* Calls Python code inside critical sections, and looks at the lock that one
+ * takes: what no extension should do, for tests of what a section is. */
+
+#include <Python.h>
+
+static PyObject *
+section(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *result;
+    if (nargs != 2) {
+        PyErr_SetString(PyExc_TypeError, "section(object, callback)");
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(args[0]);
+    result = PyObject_CallNoArgs(args[1]);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+
+static PyObject *
+section2(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
+{
+    PyObject *result;
+    if (nargs != 3) {
+        PyErr_SetString(PyExc_TypeError, "section2(a, b, callback)");
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION2(args[0], args[1]);
+    result = PyObject_CallNoArgs(args[2]);
+    Py_END_CRITICAL_SECTION2();
+    return result;
+}
+
+/* Whether any thread is in a critical section on the object, not suspended. */
+static PyObject *
+held(PyObject *Py_UNUSED(module), PyObject *op)
+{
+#ifdef Py_GIL_DISABLED
+    return PyBool_FromLong(_Py_atomic_load_uint8(&op->ob_mutex._bits) & 1);
+#else
+    (void)op;
+    Py_RETURN_FALSE;
+#endif
+}
+
+static PyMethodDef methods[] = {
+    {"section", (PyCFunction)(void (*)(void))section, METH_FASTCALL, NULL},
+    {"section2", (PyCFunction)(void (*)(void))section2, METH_FASTCALL, NULL},
+    {"held", held, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "critical_sections",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit_critical_sections(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

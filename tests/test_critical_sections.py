@@ -1,0 +1,138 @@
+"""What a critical section is, and is not: shown without a sleep, each on the lock itself.
+
+Why account.c takes SECTION2 and checksum.c a mutex. Threads that must not be suspended wait in a
+loop: whoever blocks, or detaches in another way, gives up every critical section that it is in.
+"""
+
+import gc
+import importlib.util
+import subprocess
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytestmark = [
+    pytest.mark.free_threaded,
+    pytest.mark.thread_unsafe(reason="has threads of its own"),
+]
+
+SETUP = """
+from setuptools import Extension, setup
+setup(name="critical_sections", packages=[], script_args=["-q", "build_ext", "--inplace"],
+      ext_modules=[Extension("critical_sections", ["critical_sections.c"])])
+"""
+
+
+@pytest.fixture(scope="module")
+def sections(tmp_path_factory):
+    """section(a, f) and section2(a, b, f) call f inside, held(a) says if the lock is taken."""
+    folder = tmp_path_factory.mktemp("critical sections")
+    source = Path(__file__).with_name("critical_sections.c")
+    (folder / source.name).write_bytes(source.read_bytes())
+    subprocess.run([sys.executable, "-c", SETUP], cwd=folder, check=True, timeout=240)
+    (built,) = [p for p in folder.glob("critical_sections.*") if p.suffix in {".so", ".pyd"}]
+    spec = importlib.util.spec_from_file_location("critical_sections", built)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(autouse=True)
+def no_collection():
+    """A garbage collection stops all threads, and so suspends their critical sections."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+class Shared:
+    """An object to take the lock of, and a place for what happened to it."""
+
+    def __init__(self):
+        self.happened = False
+
+    def wait(self):
+        while not self.happened:  # attached all the while
+            pass
+
+
+def test_a_section_is_suspended_when_its_thread_blocks(sections, in_threads):
+    """Two threads are inside the same section at once."""
+    a, first_is_in, second_was_in = Shared(), threading.Event(), threading.Event()
+
+    def first():
+        first_is_in.set()
+        second_was_in.wait()  # which would be a deadlock if a section were a mutex
+        return sections.held(a)
+
+    def second():
+        inside = sections.held(a)
+        second_was_in.set()
+        return inside
+
+    def enter_second():
+        first_is_in.wait()
+        return sections.section(a, second)
+
+    assert in_threads(partial(sections.section, a, first), enter_second) == [True, True]
+
+
+def test_nested_sections_lose_the_outer_lock(sections, in_threads):
+    """The inner lock is waited for, and meanwhile anyone may take the outer one."""
+
+    def try_it():
+        a, b = Shared(), Shared()
+
+        def inner():
+            return sections.held(a), sections.held(b)
+
+        def outer():
+            assert sections.held(a)
+            a.happened = True
+            b.wait()
+            return sections.section(b, inner)
+
+        def hold_b():
+            b.happened = True
+            while sections.held(a):  # for ever, if the outer lock were kept
+                pass
+
+        def enter_b():
+            a.wait()
+            sections.section(b, hold_b)
+
+        return in_threads(partial(sections.section, a, outer), enter_b)[0]
+
+    # The interpreter may stop all threads for reasons of its own; then b is not waited for.
+    assert (False, True) in (try_it() for _ in range(100))
+
+
+def test_section2_holds_both(sections, in_threads):
+    """It waits for the second lock too, and then has the first one again."""
+    a, b = Shared(), Shared()
+
+    def both():
+        return sections.held(a), sections.held(b)
+
+    def enter_both():
+        b.wait()
+        a.happened = True
+        return sections.section2(a, b, both)
+
+    def hold_b():
+        b.happened = True
+        a.wait()
+        for _ in range(10_000):  # so that the other one waits, as a rule
+            pass
+
+    seen, _ = in_threads(enter_both, partial(sections.section, b, hold_b))
+    assert seen == (True, True)
+
+
+def test_section2_of_one_object_twice(sections):
+    a = Shared()
+    assert sections.section2(a, a, partial(sections.held, a)) is True
+    assert not sections.held(a)
