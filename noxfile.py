@@ -13,7 +13,16 @@ nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv|venv"
 nox.options.download_python = "never"  # what is missing is skipped by name; see provide()
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = ["provide", "lint", "tests", "package", "abi3t", "cross"]
+nox.options.sessions = [
+    "provide",
+    "lint",
+    "tests",
+    "package",
+    "abi3t",
+    "cross",
+    "mutants",
+    "stress",
+]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.13t", *nox.project.python_versions(PROJECT)]  # 3.14t and 3.15t are among them
@@ -22,6 +31,9 @@ C_SOURCES = sorted(str(path) for path in Path("csrc").rglob("*.[ch]"))
 # Where .ci/provide_python.py puts what it builds.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftdemo"
 os.environ["PATH"] += os.pathsep + str(Path(os.environ.get("FTDEMO_CACHE") or CACHE) / "bin")
+
+
+STRESS_SKIPPED = 77
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -93,6 +105,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("clang-format", "--dry-run", "--Werror", *C_SOURCES)
+    session.run("pytest", "-q", "tests/test_c_sources.py")
     session.run("mypy")
     modules = ("_ready", "_legacy", "_single_phase", "_object_header")
     session.run("stubtest", *(f"ftdemo.{module}" for module in modules))
@@ -121,6 +134,31 @@ def tests(session: nox.Session) -> None:
     install_ftdemo(session)
     threads = ["--parallel-threads=8"] if str(session.python).endswith("t") else []
     session.run("pytest", *threads, *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Remove one precaution at a time from csrc/ready, and see the test fail that is named for it.
+
+    Takes the arguments of tests/mutants/run.py: --repeat N, and names.
+    """
+    session.install(*group("lint"), *group("test"), ".")
+    scripts = fresh_environment(session, free_threaded_python(session))
+    install_into(session, scripts, *group("test"))
+    run = ("python", "tests/mutants/run.py", "--python", str(scripts / "python"))
+    session.run(*run, *session.posargs)
+
+
+@nox.session(python=False)
+def stress(session: nox.Session) -> None:
+    """Run each script in tests/stress for so many seconds, 5 by default."""
+    scripts = fresh_environment(session, free_threaded_python(session))
+    install_into(session, scripts, ".")
+    seconds = session.posargs[0] if session.posargs else "5"
+    for script in sorted(Path("tests/stress").glob("*.py")):
+        if script.stem != "common":
+            command = (str(scripts / "python"), str(script), seconds)
+            session.run(*command, external=True, success_codes=[0, STRESS_SKIPPED])
 
 
 REAL_PACKAGES = [

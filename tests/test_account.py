@@ -248,6 +248,25 @@ def test_no_deposit_is_lost(twin, in_threads):
 
 
 @pytest.mark.race
+def test_one_deposit_fits(twin, in_threads, meet):
+    """There is room for one more unit: two threads at once, and one of them is too late."""
+    accounts = [twin.Account(MAX - 1) for _ in range(20_000)]
+
+    def deposit():
+        fitted = 0
+        for n, account in enumerate(accounts):
+            meet(2, n)
+            try:
+                account.deposit(1)
+            except OverflowError:
+                continue
+            fitted += 1
+        return fitted
+
+    assert sum(in_threads(deposit, deposit)) == len(accounts)
+
+
+@pytest.mark.race
 def test_no_withdrawal_is_free(twin, in_threads):
     a = twin.Account(4 * 1_000_000)
 
@@ -278,6 +297,23 @@ def test_money_is_conserved(twin, in_threads):
         *[partial(move, partial(b.transfer_to, a))] * 2,
     )
     assert a.balance + b.balance == 20_000
+
+
+@pytest.mark.race
+def test_a_transfer_keeps_both_locks(twin, in_threads):
+    """Others want one account or the other: waiting for the second must not give up the first."""
+    a, b = twin.Account(10_000_000), twin.Account(10_000_000)
+
+    def repeat(operation):
+        for _ in range(300_000):
+            operation(1)
+
+    in_threads(
+        partial(repeat, partial(twin.transfer, a, b)),
+        partial(repeat, partial(twin.transfer, b, a)),
+        *[partial(repeat, account.deposit) for account in (a, b)] * 2,
+    )
+    assert a.balance + b.balance == 20_000_000 + 4 * 300_000
 
 
 @pytest.mark.race

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,33 @@ def test_out_of_range(twin):
     for too_large in (2**32 + 1, 2**63, 2**70):
         with pytest.raises(OverflowError):
             twin.sum_of_squares(too_large)
+
+
+@pytest.mark.thread_unsafe(reason="has threads of its own")
+def test_threads_do_not_meet(twin, in_threads):
+    """Each works on numbers of its own."""
+    sizes = [4_000_000 + n for n in range(4)]
+    sums = in_threads(*[partial(twin.sum_of_squares, n) for n in sizes] * 2)
+    assert sums == [closed_form(n) for n in sizes] * 2
+
+
+def test_a_collection_does_not_wait_for_the_end(fresh_python):
+    """A collection stops all threads, and an attached one must let itself be stopped."""
+    program = """
+import ftdemo, gc, os, threading
+started, ended = threading.Event(), threading.Event()
+def work():
+    started.set()
+    ftdemo.sum_of_squares(2**32)
+    ended.set()
+threading.Thread(target=work).start()
+started.wait()
+for _ in range(3):
+    gc.collect()
+print(ended.is_set(), flush=True)
+os._exit(0)
+"""
+    assert fresh_python("-c", program).stdout == "False\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no timer signal")

@@ -1,13 +1,13 @@
 /* Native work that touches no Python object: nothing to lock.
  *
- * All it uses is its own: arguments and locals. It stays attached, so that it
- * scales with the cores just where there is no GIL. An attached thread makes
- * a garbage collection wait for it, hence the pauses. The legacy twin is the
- * same file. Read next: module.c, docs/porting.md. */
+ * All it uses is its own: arguments and locals. Without the GIL, it detaches
+ * all the same: whoever must stop all threads, such as a garbage collection,
+ * waits for each that is attached. With the GIL, it holds on to that. The
+ * legacy twin is the same file. Read next: module.c, docs/porting.md. */
 
 #include "module.h"
 
-#define PAUSE_EVERY 0x100000u
+#define BLOCK 0x100000u
 
 /* Adds the squares of the integers from i up to end to *high * 2**64 + *low.
  * 128 bits by hand, since not every compiler has them. */
@@ -24,6 +24,22 @@ add_squares(uint64_t i, uint64_t end, uint64_t *high, uint64_t *low)
     *low = l;
 }
 
+/* A thread that detaches for a moment only is not found detached by whoever
+ * waits for that, so it is the work that is done detached. */
+static void
+add_block(uint64_t i, uint64_t end, uint64_t *high, uint64_t *low)
+{
+#ifdef Py_GIL_DISABLED
+    Py_BEGIN_ALLOW_THREADS
+    add_squares(i, end, high, low);
+    Py_END_ALLOW_THREADS
+#else
+    add_squares(i, end, high, low);
+    Py_BEGIN_ALLOW_THREADS /* the others' turn */
+    Py_END_ALLOW_THREADS
+#endif
+}
+
 static PyObject *
 module_sum_of_squares(PyObject *Py_UNUSED(module), PyObject *arg)
 {
@@ -37,10 +53,8 @@ module_sum_of_squares(PyObject *Py_UNUSED(module), PyObject *arg)
         PyErr_SetString(PyExc_OverflowError, "n must not exceed 2**32");
         return NULL;
     }
-    for (uint64_t i = 0; i < n; i += PAUSE_EVERY) {
-        add_squares(i, Py_MIN(i + PAUSE_EVERY, n), &high, &low);
-        Py_BEGIN_ALLOW_THREADS /* whoever must stop all threads does so now */
-        Py_END_ALLOW_THREADS
+    for (uint64_t i = 0; i < n; i += BLOCK) {
+        add_block(i, Py_MIN(i + BLOCK, n), &high, &low);
         if (PyErr_CheckSignals() < 0) { /* Ctrl-C */
             return NULL;
         }

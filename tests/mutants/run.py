@@ -1,0 +1,140 @@
+"""Build csrc/ready without one precaution at a time, and see the check that is named for it fail.
+
+    python tests/mutants/run.py --python PYTHON [--repeat N] [NAME...]
+
+A mutant is a patch of csrc/ready. Its header says what it breaks and which test must catch it. That
+runs on PYTHON, which has the dependency group `test`; the source lint runs on this interpreter.
+Exits 0 if every mutant is killed, each time; 1 if one survives; 2 if a check fails without it.
+"""
+
+import argparse
+import contextlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+PROJECT = Path(__file__).parent.parent.parent
+COPIED = ["csrc", "src", "tests", "pyproject.toml", "setup.py"]
+LINT = "tests/test_c_sources.py"
+HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?P<check>\S+)\n\n---")
+SECONDS = 60  # a hang is a failure too
+PYTEST_FAILED = 1
+
+
+class Mutant(NamedTuple):
+    """A patch, what it breaks, and the check that must fail."""
+
+    name: str
+    patch: Path
+    broken: str
+    check: str
+
+
+def mutants() -> Iterator[Mutant]:
+    """Read all patches. Raises ValueError for one whose header is not as it should be."""
+    for patch in sorted(Path(__file__).parent.glob("*.patch")):
+        header = HEADER.match(patch.read_text(encoding="utf-8"))
+        if header is None:
+            raise ValueError(f"{patch}: the header must be {HEADER.pattern!r}")
+        yield Mutant(patch.stem, patch, header["broken"], header["check"])
+
+
+def build(python: str, copy: Path) -> None:
+    """Compile what has changed."""
+    command = [python, "setup.py", "-q", "build_ext", "--inplace"]
+    subprocess.run(command, cwd=copy, check=True, capture_output=True)
+
+
+def outcome(python: str, copy: Path, check: str) -> str:
+    """Run one check in a copy; gives how it failed, or "" if it passed."""
+    command = [python, "-m", "pytest", "-q", check]
+    environment = os.environ | {"PYTHONPATH": str(copy / "src")}
+    if check == LINT:
+        command[0], environment = sys.executable, os.environ.copy()
+    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            [*command, "-p", "no:cacheprovider", "-p", "no:ftdemo"],
+            cwd=copy,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            code = process.wait(SECONDS)
+        except subprocess.TimeoutExpired:
+            return "hung"
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # and what it started
+            process.wait()
+        output.seek(0)
+        printed = output.read()
+    if code < 0:
+        return f"died of signal {-code}"
+    if code == PYTEST_FAILED:
+        return "failed"
+    if code == 0 and re.search(r"^[1-9]\d* passed", printed, re.M):
+        return ""
+    sys.exit(f"{check} did not run:\n{printed}")
+
+
+def main() -> int:
+    """Run the mutants that are named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--python", required=True, help="a free-threaded interpreter")
+    parser.add_argument("--repeat", type=int, default=1, help="run each check so often")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a mutant; all by default")
+    options = parser.parse_args()
+    chosen = [m for m in mutants() if not options.names or m.name in options.names]
+    with tempfile.TemporaryDirectory(prefix="ftdemo mutants ") as folder:
+        sound = Path(folder) / "sound"
+        ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "build")
+        for name in COPIED:
+            if (PROJECT / name).is_dir():
+                shutil.copytree(PROJECT / name, sound / name, ignore=ignored)
+            else:
+                shutil.copy2(PROJECT / name, sound / name)
+        build(options.python, sound)
+        for check in sorted({mutant.check for mutant in chosen}):
+            if how := outcome(options.python, sound, check):
+                print(f"{check} {how} without a mutant")
+                return 2
+        return 1 if survivors(options, chosen, sound) else 0
+
+
+def survivors(options: argparse.Namespace, chosen: list[Mutant], sound: Path) -> int:
+    """Run mutant after mutant, with a line for each; gives how many survived a run."""
+    survived = 0
+    width = max(len(mutant.name) for mutant in chosen)
+    for mutant in chosen:
+        copy = sound.parent / mutant.name
+        shutil.copytree(sound, copy)
+        command = ["git", "apply", str(mutant.patch)]
+        subprocess.run(command, cwd=copy, check=True)
+        if mutant.check != LINT:
+            build(options.python, copy)
+        how = Counter(outcome(options.python, copy, mutant.check) for _ in range(options.repeat))
+        alive = how.pop("", 0)
+        survived += bool(alive)
+        killed = (
+            f"killed {sum(how.values())} of {options.repeat}" if options.repeat > 1 else "killed"
+        )
+        verdict = "SURVIVED" if alive and not how else killed
+        print(f"{mutant.name:{width}}  {verdict:8}  {', '.join(how):6}  {mutant.check}", flush=True)
+        shutil.rmtree(copy)
+    print(f"{len(chosen)} mutants, {survived} survived")
+    return survived
+
+
+if __name__ == "__main__":
+    sys.exit(main())
