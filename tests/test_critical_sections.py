@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+import ftdemo
+
 pytestmark = [
     pytest.mark.free_threaded,
     pytest.mark.thread_unsafe(reason="has threads of its own"),
@@ -54,9 +56,9 @@ class Shared:
     def __init__(self):
         self.happened = False
 
-    def wait(self):
-        while not self.happened:  # attached all the while
-            pass
+    def wait(self, at_most=2**63):
+        while not self.happened and at_most:  # attached all the while
+            at_most -= 1
 
 
 def test_a_section_is_suspended_when_its_thread_blocks(sections, in_threads):
@@ -136,3 +138,37 @@ def test_section2_of_one_object_twice(sections):
     a = Shared()
     assert sections.section2(a, a, partial(sections.held, a)) is True
     assert not sections.held(a)
+
+
+def test_a_transfer_waits_for_both_accounts(sections, in_threads):
+    """While another thread is in a section on one of them, its balance does not change."""
+    # SECTION2 takes the lower address first: here it has not got a while it waits for b.
+    b, a = sorted([ftdemo.Account(100), ftdemo.Account(100)], key=id)
+    unchanged = []
+    for _ in range(9):
+        holding, asking, watching = Shared(), Shared(), Shared()
+
+        def hold_b(holding=holding, watching=watching):
+            holding.happened = True
+            watching.wait(at_most=20_000_000)
+
+        def ask(holding=holding, asking=asking):
+            holding.wait()
+            asking.happened = True
+            ftdemo.transfer(a, b, 1)
+
+        def watch_a(watching=watching):
+            before = a.balance
+            watching.happened = True
+            return all(a.balance == before for _ in range(500_000))
+
+        def enter_a(asking=asking, watch_a=watch_a):
+            asking.wait()
+            for _ in range(2_000_000):  # by now, the transfer waits for b
+                pass
+            return sections.section(a, watch_a)
+
+        unchanged.append(in_threads(partial(sections.section, b, hold_b), ask, enter_a)[2])
+    # The interpreter may stop all threads for reasons of its own, which suspends the section.
+    assert unchanged.count(True) > 5, unchanged
+    assert (a.balance, b.balance) == (91, 109)

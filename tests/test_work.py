@@ -43,7 +43,7 @@ def test_out_of_range(twin):
 @pytest.mark.thread_unsafe(reason="has threads of its own")
 def test_threads_do_not_meet(twin, in_threads):
     """Each works on numbers of its own."""
-    sizes = [60_000_000 + n for n in range(4)]
+    sizes = [10_000_000 + n for n in range(4)]
     sums = in_threads(*[partial(twin.sum_of_squares, n) for n in sizes] * 2)
     assert sums == [closed_form(n) for n in sizes] * 2
 
