@@ -142,8 +142,11 @@ def mutants(session: nox.Session) -> None:
 
     Takes the arguments of tests/mutants/run.py: --repeat N, and names.
     """
+    python = free_threaded_python(session)
+    if "3.13" in Path(python).name:
+        session.skip("judged from 3.14t on: critical sections differ in 3.13t")
     session.install(*group("lint"), *group("test"), ".")
-    scripts = fresh_environment(session, free_threaded_python(session))
+    scripts = fresh_environment(session, python)
     install_into(session, scripts, *group("test"))
     run = ("python", "tests/mutants/run.py", "--python", str(scripts / "python"))
     session.run(*run, *session.posargs)

@@ -326,14 +326,14 @@ def test_no_failed_transfer_is_seen_halfway(twin, in_threads):
 
     def fail():
         raised = 0
-        for _ in range(600_000):
+        for _ in range(2_400_000):
             try:
                 twin.transfer(a, full, 5)
             except OverflowError:
                 raised += 1
-        return {5} if raised == 600_000 else {"a transfer went through"}
+        return {5} if raised == 2_400_000 else {"a transfer went through"}
 
     def watch():
-        return {a.balance for _ in range(1_000_000)}
+        return {a.balance for _ in range(4_000_000)}
 
     assert set().union(*in_threads(fail, watch)) == {5}
