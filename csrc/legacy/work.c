@@ -7,7 +7,9 @@
 
 #include "module.h"
 
-#define BLOCK 0x100000u
+/* With the GIL, whoever waits for it asks for it after 5 ms: a pause before that
+ * gives it to nobody. */
+#define BLOCK 0x2000000u
 
 /* Adds the squares of the integers from i up to end to *high * 2**64 + *low.
  * 128 bits by hand, since not every compiler has them. */
