@@ -172,6 +172,8 @@ def test_ctrl_c_ends_the_run_with_the_verdicts_so_far(package):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell has what it starts in the background ignore Ctrl-C, these tests included.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         time.sleep(2)
         process.send_signal(signal.SIGINT)

@@ -96,6 +96,7 @@ def main() -> int:
     parser.add_argument("--repeat", type=int, default=1, help="run each check so often")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a mutant; all by default")
     options = parser.parse_args()
+    options.python = str(Path.cwd() / options.python)  # not resolved: it is in an environment
     chosen = [m for m in mutants() if not options.names or m.name in options.names]
     with tempfile.TemporaryDirectory(prefix="ftdemo mutants ") as folder:
         sound = Path(folder) / "sound"

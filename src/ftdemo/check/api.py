@@ -120,7 +120,10 @@ class _Run:
         self._interpreter = interpreter.describe()
         self._verdicts: dict[tuple[str, str], ModuleResult] = {}
         self._total = 0
-        self._lock = threading.Lock()  # guards: _verdicts, _children, _idle, calls of _progress
+        self._over = False
+        self._lock = (
+            threading.Lock()
+        )  # guards: _verdicts, _children, _idle, _over, calls of _progress
         self._children = [self._new_children() for _ in range(min(jobs, EARLY))]
         self._idle = self._children.copy()
 
@@ -157,12 +160,15 @@ class _Run:
                     future.result()
         finally:
             with self._lock:
+                self._over = True
                 for children in self._children:
                     children.close()
             executor.shutdown(cancel_futures=True)
 
     def _judge(self, target: Target, modules: Sequence[judge.Module]) -> None:
         with self._lock:
+            if self._over:
+                return
             if not self._idle:
                 self._children.append(self._new_children())
                 self._idle.append(self._children[-1])
