@@ -133,6 +133,19 @@ def meet() -> Callable[[int, int], None]:
     return wait
 
 
+@pytest.fixture
+def another_module() -> Callable[[], ModuleType]:
+    """Import ftdemo._ready once more, as another module with a state of its own."""
+
+    def load() -> ModuleType:
+        spec = importlib.util.find_spec("ftdemo._ready")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
 class FreshPython(Protocol):
     def __call__(
         self, *arguments: str, env: dict[str, str] | None = None

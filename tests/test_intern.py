@@ -1,14 +1,11 @@
 """intern.c: a module-wide cache."""
 
 import gc
-import importlib.util
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from ftdemo import _ready
 
 
 @given(key=st.one_of(st.text(), st.integers(), st.tuples(st.text(), st.integers())))
@@ -67,16 +64,9 @@ def test_strong_references(twin):
 
 
 @pytest.mark.thread_unsafe(reason="has threads of its own")
-def test_first_calls_in_a_new_module(in_threads, meet):
+def test_first_calls_in_a_new_module(another_module, in_threads, meet):
     """The cache is there before anyone can ask for it. No legacy twin: its cache is static."""
-
-    def another():
-        spec = importlib.util.spec_from_file_location("ftdemo._ready", _ready.__spec__.origin)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    modules = [another() for _ in range(2_000)]
+    modules = [another_module() for _ in range(2_000)]
 
     def intern():
         kept = []

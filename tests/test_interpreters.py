@@ -1,7 +1,6 @@
 """module.c: a module of its own for each import, and for each interpreter; nothing is leaked."""
 
 import gc
-import importlib.util
 import sys
 import weakref
 from functools import partial
@@ -13,19 +12,9 @@ from ftdemo import _ready
 
 pytestmark = pytest.mark.thread_unsafe(reason="counts what the whole process has allocated")
 
-ORIGIN = _ready.__spec__.origin
 
-
-def another(name="ftdemo._ready", origin=ORIGIN):
-    """Import the extension once more, as another module with a state of its own."""
-    spec = importlib.util.spec_from_file_location(name, origin)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_each_import_has_a_state_of_its_own():
-    module = another()
+def test_each_import_has_a_state_of_its_own(another_module):
+    module = another_module()
     assert module.Account is not _ready.Account
     with pytest.raises(TypeError, match="Account"):
         module.total(module.Account(), _ready.Account())
@@ -35,8 +24,8 @@ def test_each_import_has_a_state_of_its_own():
     assert module.intern(float(key)) is not key  # another cache, empty until now
 
 
-def test_an_instance_keeps_what_it_needs():
-    account = another().Account(5)
+def test_an_instance_keeps_what_it_needs(another_module):
+    account = another_module().Account(5)
     gc.collect()
     account.deposit(1)
     assert account.balance == 6
@@ -46,14 +35,14 @@ def test_an_instance_keeps_what_it_needs():
     "free-threading" in sys.version and sys.version_info < (3, 14),
     reason="3.13t makes types immortal once there are threads",
 )
-def test_a_module_is_collected_with_what_it_interned():
+def test_a_module_is_collected_with_what_it_interned(another_module):
     """The key refers to the module, which refers to the key: only m_traverse shows the cycle."""
 
     class Key:
         pass
 
     for _ in range(3):
-        module = another()
+        module = another_module()
         key = Key()
         key.module = module
         module.intern(key)

@@ -44,9 +44,6 @@ def parser() -> argparse.ArgumentParser:
         help="an installed distribution, an importable package or module, or a wheel file",
     )
     check.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
-    )
-    check.add_argument(
         "--schema",
         action="store_true",
         help="print the JSON Schema of that object, and nothing else",
@@ -74,14 +71,15 @@ def parser() -> argparse.ArgumentParser:
     )
     wheels.add_argument("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
     wheels.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
-    )
-    wheels.add_argument(
         "--expect",
         metavar="FILE",
         help="a contract (TOML): fail unless its cells are filled, and nothing else is there",
     )
     wheels.set_defaults(run=_wheels)
+    for command in (check, wheels):  # as well as before the command
+        command.add_argument(
+            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
+        )
     return main
 
 

@@ -121,7 +121,7 @@ def main() -> int:
 def survivors(options: argparse.Namespace, chosen: list[Mutant], sound: Path) -> int:
     """Run mutant after mutant, with a line for each; gives how many survived a run."""
     survived = 0
-    width = max(len(mutant.name) for mutant in chosen)
+    width = max((len(mutant.name) for mutant in chosen), default=0)
     for mutant in chosen:
         copy = sound.parent / mutant.name
         shutil.copytree(sound, copy)
@@ -132,10 +132,9 @@ def survivors(options: argparse.Namespace, chosen: list[Mutant], sound: Path) ->
         how = Counter(outcome(options.python, copy, mutant.check) for _ in range(options.repeat))
         alive = how.pop("", 0)
         survived += bool(alive)
-        killed = (
-            f"killed {sum(how.values())} of {options.repeat}" if options.repeat > 1 else "killed"
-        )
-        verdict = "SURVIVED" if alive and not how else killed
+        verdict = "SURVIVED" if alive else "killed"
+        if options.repeat > 1:
+            verdict += f" {alive or how.total()} of {options.repeat}"
         print(f"{mutant.name:{width}}  {verdict:8}  {', '.join(how):6}  {mutant.check}", flush=True)
         shutil.rmtree(copy)
     print(f"{len(chosen)} mutants, {survived} survived")

@@ -121,9 +121,8 @@ class _Run:
         self._verdicts: dict[tuple[str, str], ModuleResult] = {}
         self._total = 0
         self._over = False
-        self._lock = (
-            threading.Lock()
-        )  # guards: _verdicts, _children, _idle, _over, calls of _progress
+        # Guards _verdicts, _children, _idle, _over, and calls of _progress.
+        self._lock = threading.Lock()
         self._children = [self._new_children() for _ in range(min(jobs, EARLY))]
         self._idle = self._children.copy()
 

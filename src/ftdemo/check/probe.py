@@ -42,7 +42,7 @@ def run_child(request: dict[str, Any], report: str) -> None:
     import importlib  # noqa: PLC0415
     from importlib import machinery  # noqa: PLC0415
 
-    gc.disable()  # a tenth of the time of importing SciPy, in a process that is soon gone
+    gc.disable()  # takes its time, in a process that is soon gone
     sys.path[:] = request["path"]
     me = _getpid()
     import_module = importlib.import_module

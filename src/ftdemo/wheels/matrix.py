@@ -115,7 +115,7 @@ def _lay_out(wheels: Sequence[Wheel], contract: Contract | None) -> Release:
 
     interpreters = {interpreter for interpreter, _ in expected}
     if not expected:
-        interpreters.update(i for i in SUPPORTED if any(_allows(wheel, i) for wheel in wheels))
+        interpreters.update(i for i in SUPPORTED if any(wheel.allows(i) for wheel in wheels))
     interpreters.update(i for i in [*OTHERS, *_named(wheels)] if anywhere(i))
     rows, columns = sorted(interpreters), sorted(platforms, key=_by_system)
     chosen = {(row, column): choose(row, column, wheels) for row in rows for column in columns}
@@ -130,10 +130,6 @@ def _lay_out(wheels: Sequence[Wheel], contract: Contract | None) -> Release:
         ],
         "holes": [f"{i.name}-{p}" for (i, p), wheel in chosen.items() if wheel is None],
     }
-
-
-def _allows(wheel: Wheel, interpreter: Interpreter) -> bool:
-    return wheel.requires_python.contains(f"3.{interpreter.minor}", prereleases=True)
 
 
 def _named(wheels: Iterable[Wheel]) -> Iterator[Interpreter]:

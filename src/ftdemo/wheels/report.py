@@ -6,6 +6,7 @@ from rich.text import Text
 from ftdemo.terminal import show, table_of
 from ftdemo.wheels.cells import parse_interpreter
 from ftdemo.wheels.matrix import Release, Result
+from ftdemo.wheels.wheel import abi_tag
 
 
 def print_matrix(result: Result) -> None:
@@ -36,8 +37,7 @@ def _release(release: Release) -> list[RenderableType]:
                 row.append(Text("-", "bold yellow"))
             else:
                 number = numbers.setdefault(wheel, len(numbers) + 1)
-                abi = wheel.removesuffix(".whl").split("-")[-2]
-                row.append(Text(f"{abi} [{number}]", "green"))
+                row.append(Text(f"{abi_tag(wheel)} [{number}]", "green"))
         table.add_row(*row)
     files = [f"[{number}] {wheel}" for wheel, number in numbers.items()]
     holes = release["holes"]

@@ -31,6 +31,11 @@ INTERPRETERS = [
 ]
 
 
+def abi_tag(file: str) -> str:
+    """Give the ABI tag in the name of a wheel file."""
+    return file.removesuffix(".whl").split("-")[-2]
+
+
 class WheelError(Exception):
     """There is no such file, or it is no wheel; the message says which."""
 
@@ -63,12 +68,15 @@ class Wheel(NamedTuple):
     @property
     def abi(self) -> str:
         """The ABI tag as in the name of the file, such as abi3.abi3t."""
-        return self.file.removesuffix(".whl").split("-")[-2]
+        return abi_tag(self.file)
 
     def serves(self, interpreter: Interpreter, platform: str) -> bool:
         """Whether an installer may take it for that interpreter on that platform."""
-        if not self.tags.intersection(accepted(interpreter, platform)):
-            return False
+        fits = bool(self.tags.intersection(accepted(interpreter, platform)))
+        return fits and self.allows(interpreter)
+
+    def allows(self, interpreter: Interpreter) -> bool:
+        """Whether its Requires-Python has that version."""
         return self.requires_python.contains(f"3.{interpreter.minor}", prereleases=True)
 
 
