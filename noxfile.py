@@ -1,5 +1,6 @@
 """Every developer task. `nox -l` lists them; `nox` alone is what a change must pass."""
 
+import ctypes
 import hashlib
 import os
 import shutil
@@ -21,6 +22,8 @@ nox.options.sessions = [
     "abi3t",
     "cross",
     "mutants",
+    "asan",
+    "tsan",
     "stress",
 ]
 
@@ -45,11 +48,10 @@ def install_ftdemo(session: nox.Session) -> None:
     session.install(".", env={"FTDEMO_WERROR": "1"})
 
 
-def free_threaded_python(session: nox.Session) -> str:
+def free_threaded_python(session: nox.Session, *options: str) -> str:
     """Give the path of a free-threaded interpreter: one that is there, else one made for this."""
-    path = session.run(
-        sys.executable, ".ci/provide_python.py", external=True, silent=True, stderr=sys.stderr
-    )
+    provide = (sys.executable, ".ci/provide_python.py", *options)
+    path = session.run(*provide, external=True, silent=True, stderr=sys.stderr)
     assert isinstance(path, str)
     return path.strip()
 
@@ -150,6 +152,65 @@ def mutants(session: nox.Session) -> None:
     install_into(session, scripts, *group("test"))
     run = ("python", "tests/mutants/run.py", "--python", str(scripts / "python"))
     session.run(*run, *session.posargs)
+
+
+SANITIZERS = {
+    "address": "-fsanitize=address,undefined -fno-sanitize-recover=undefined",
+    "thread": "-fsanitize=thread",
+}
+
+
+def sanitize(session: nox.Session, which: str, python: str, *options: str) -> None:
+    """Compile ftdemo for this interpreter with a sanitizer, and run its tests."""
+    flags = SANITIZERS[which]
+    # To setuptools, these are instead of the interpreter's own, -fsanitize=thread among them.
+    env = {"CFLAGS": f"-g -O1 {flags}", "LDFLAGS": flags}
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    build = (sys.executable, "-m", "uv", "build", "-q", "--python", python, "--out-dir", str(dist))
+    session.run(*build, env=env, external=True)  # from an sdist: without objects built before
+    (wheel,) = dist.glob("*.whl")
+    scripts = fresh_environment(session, python)
+    install_into(session, scripts, "--only-binary=hypothesis", *group("test"), str(wheel))
+    run = (sys.executable, "tests/sanitizers/run.py", which, "--python", str(scripts / "python"))
+    session.run(*run, *options, env=env, external=True)
+
+
+@nox.session(python=False)
+def asan(session: nox.Session) -> None:
+    """Run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer.
+
+    On a build with the GIL, where every allocation is seen, and on a free-threaded one. Takes
+    interpreters; without any, the newest that are here.
+    """
+    if sys.platform != "linux":
+        session.skip("needs gcc's libraries")
+    pythons = session.posargs
+    if not pythons:
+        versions = reversed(nox.project.python_versions(PROJECT))
+        with_gil = (find_python(session, version) for version in versions if version[-1] != "t")
+        pythons = [next(filter(None, with_gil)), free_threaded_python(session)]
+    for python in pythons:
+        sanitize(session, "address", python)
+
+
+@nox.session(python=False)
+def tsan(session: nox.Session) -> None:
+    """Run the tests of the C code under ThreadSanitizer, and see it report the legacy twin.
+
+    Takes an interpreter that is instrumented, and a file of what CPython suppresses in its version;
+    without them, provides both.
+    """
+    if sys.platform != "linux":
+        session.skip("needs an interpreter that is built for it, which is provided on Linux")
+    # ThreadSanitizer fails where the kernel moves addresses too far: ADDR_NO_RANDOMIZE, inherited.
+    ctypes.CDLL(None).personality(0x0040000)
+    if session.posargs:
+        python, suppressions = session.posargs
+    else:
+        python = free_threaded_python(session, "--sanitizer", "thread")
+        suppressions = str(Path(python).resolve().parent.parent / "share/tsan.txt")
+    sanitize(session, "thread", python, "--suppressions", suppressions)
 
 
 @nox.session(python=False)

@@ -8,6 +8,10 @@ $FTDEMO_CACHE, or else in ~/.cache/ftdemo. Progress goes to stderr, the path to 
 Standard library only, and nothing else in the project depends on how it works: noxfile.py runs it
 and reads the path. A project copied from this one can drop it where CI has its interpreters.
 
+With --sanitizer thread it gives one that is instrumented with ThreadSanitizer: pythonX.Yt-tsan from
+PATH or an earlier build, else a new build. CPython's own suppressions for that version are in
+share/tsan.txt of the installation.
+
 With --headers it prints a folder with Include and PC of the newest source that Debian's archive
 serves: what it takes to compile for Windows, where pyconfig.h is not made by configure.
 """
@@ -31,6 +35,7 @@ UV_WANTED = "3.14t"  # what upstream calls supported and final
 BUILD_PACKAGES = ("gcc", "make", "libc6-dev", "libssl-dev", "libffi-dev", "zlib1g-dev")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITES = ("sid", "testing", "stable")
+SANITIZER_OPTIONS = ["--with-thread-sanitizer", "--with-ensurepip=no", "OPT=-g -O1 -DNDEBUG"]
 ASK = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED'))"
 
 
@@ -59,11 +64,11 @@ def is_free_threaded(path: str) -> bool:
     return asked.stdout.strip() == "1"
 
 
-def find() -> str | None:
+def find(suffix: str = "") -> str | None:
     """Find a free-threaded interpreter that is already here, the newest first."""
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), str(cache() / "bin")])
     for version in WANTED:
-        path = shutil.which(f"python{version}", path=search)
+        path = shutil.which(f"python{version}{suffix}", path=search)
         if path and is_free_threaded(path):
             return path
     return None
@@ -94,30 +99,39 @@ def from_uv() -> str:
     return found.stdout.strip()
 
 
-def from_source(work: Path) -> str:
+def from_source(work: Path, suffix: str = "") -> str:
     """Build the newest source that Debian's archive serves. 3.13 is the first that can do without.
 
-    The system's own package lists are left alone; only missing build tools are installed.
+    With the suffix -tsan, it is instrumented with ThreadSanitizer. The system's own package lists
+    are left alone; only missing build tools are installed.
     """
     if shutil.which("apt-get") is None:
         raise UnavailableError("no apt-get here, which the build from source gets its source with")
     install_build_packages()
     archive, version = download_source(work)
-    prefix = cache() / f"cpython-{version}t"
-    say(f"building CPython {version}, free-threaded, into {prefix}")
+    prefix = cache() / f"cpython-{version}t{suffix}"
+    say(f"building CPython {version}, free-threaded{suffix}, into {prefix}")
     unpack(archive, work)
     (source,) = (path.parent for path in work.glob("*/configure"))
     options = ["--disable-gil", "--disable-test-modules", f"--prefix={prefix}", "-q"]
+    jobs = f"-j{os.cpu_count() or 1}"
+    install = ["make", "altinstall"]
+    if suffix:
+        options += SANITIZER_OPTIONS
+        # compileall, which takes minutes in an instrumented interpreter, prints its help instead.
+        install += ["COMPILEALL_OPTS=--help"]
     logged(["./configure", *options], source, work / "configure.log")
-    jobs = os.cpu_count() or 1
-    logged(["make", f"-j{jobs}"], source, work / "make.log")
-    logged(["make", "altinstall"], source, work / "install.log")
+    logged(["make", jobs], source, work / "make.log")
+    logged(install, source, work / "install.log")
     minor = ".".join(version.split(".")[:2])
-    python = str(prefix / "bin" / f"python{minor}t")
-    if not is_free_threaded(python):
+    python = prefix / "bin" / f"python{minor}t"
+    if suffix:
+        own = source / "Tools/tsan/suppressions_free_threading.txt"
+        shutil.copy2(own, prefix / "share/tsan.txt")
+    if not is_free_threaded(str(python)):
         raise UnavailableError(f"the build gave no working {python}")
-    link(python)
-    return python
+    link(str(python), suffix)
+    return str(python)
 
 
 def headers(work: Path) -> str:
@@ -228,7 +242,7 @@ def logged(command: list[str], cwd: Path, log: Path) -> None:
         raise UnavailableError("\n".join([f"{' '.join(command)} failed:", *tail]))
 
 
-def link(python: str) -> None:
+def link(python: str, suffix: str = "") -> None:
     """Make python findable as pythonX.Yt in the cache's bin/, once it is complete."""
     asked = subprocess.run(
         [python, "-c", "import sys; print('python%d.%dt' % sys.version_info[:2])"],
@@ -237,7 +251,7 @@ def link(python: str) -> None:
         check=True,
     )
     if os.name != "nt":
-        target = cache() / "bin" / asked.stdout.strip()
+        target = cache() / "bin" / f"{asked.stdout.strip()}{suffix}"
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary = target.with_name(f".{target.name}.{os.getpid()}")
         temporary.symlink_to(python)
@@ -258,13 +272,15 @@ def provide_headers() -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--only", choices=["find", "uv", "source"], help="try this way alone")
+    parser.add_argument("--sanitizer", choices=["thread"], help="give an instrumented one")
     parser.add_argument("--headers", action="store_true", help="give headers, no interpreter")
     options = parser.parse_args()
     if options.headers:
         return provide_headers()
-    only = options.only
+    only = options.only or ("source" if options.sanitizer else None)
+    suffix = "-tsan" if options.sanitizer else ""
 
-    python = find() if only in {None, "find"} else None
+    python = find(suffix) if options.only in {None, "find"} else None
     reasons = []
     if python is None and only in {None, "uv"}:
         try:
@@ -275,7 +291,7 @@ def main() -> int:
         cache().mkdir(parents=True, exist_ok=True)
         try:
             with tempfile.TemporaryDirectory(prefix="build-", dir=cache()) as work:
-                python = from_source(Path(work))
+                python = from_source(Path(work), suffix)
         except (UnavailableError, subprocess.CalledProcessError) as error:
             reasons.append(str(error))
     if python is None:

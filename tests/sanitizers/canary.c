@@ -1,0 +1,116 @@
+/* Known faults. A sanitizer that does not report these proves nothing by its
+ * silence; locked() and sound() are what it must be silent about. Volatile,
+ * or the compiler would mend them. */
+
+#include "compat.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define STEPS 5000000
+
+static volatile long shared;
+
+static PyObject *
+race(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    for (int i = 0; i < STEPS; i++) {
+        shared++;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+locked(PyObject *module, PyObject *Py_UNUSED(ignored))
+{
+    for (int i = 0; i < STEPS; i++) {
+        Py_BEGIN_CRITICAL_SECTION(module);
+        shared++;
+        Py_END_CRITICAL_SECTION();
+    }
+    (void)module; /* with the GIL */
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+use_after_free(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    char *volatile block = malloc(8);
+    free(block);
+    return PyLong_FromLong(block[0]);
+}
+
+/* From Python's allocator, which must be malloc() for this to be noticed. */
+static PyObject *
+past_the_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    char *volatile block = PyMem_Malloc(8);
+    char past = block[8];
+    PyMem_Free(block);
+    return PyLong_FromLong(past);
+}
+
+static PyObject *
+leak(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    char *volatile block = malloc(8);
+    block = NULL;
+    return PyLong_FromLong(block == NULL);
+}
+
+static PyObject *
+leaked_object(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *volatile object = PyBytes_FromStringAndSize(NULL, 1000);
+    object = NULL;
+    return PyLong_FromLong(object == NULL);
+}
+
+static PyObject *
+overflow(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    volatile int most = INT_MAX;
+    return PyLong_FromLong(most + 1);
+}
+
+static PyObject *
+sound(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    char *volatile block = malloc(8);
+    block[7] = 1;
+    PyObject *result = PyLong_FromLong(block[7]);
+    free(block);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"race", race, METH_NOARGS, NULL},
+    {"locked", locked, METH_NOARGS, NULL},
+    {"use_after_free", use_after_free, METH_NOARGS, NULL},
+    {"past_the_end", past_the_end, METH_NOARGS, NULL},
+    {"leak", leak, METH_NOARGS, NULL},
+    {"leaked_object", leaked_object, METH_NOARGS, NULL},
+    {"overflow", overflow, METH_NOARGS, NULL},
+    {"sound", sound, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot slots[] = {
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "canary",
+    .m_methods = methods,
+    .m_slots = slots,
+};
+
+PyMODINIT_FUNC
+PyInit_canary(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

@@ -1,0 +1,211 @@
+"""Run the tests of the C code under a sanitizer, once it has reported what is known to be wrong.
+
+    python tests/sanitizers/run.py address --python PYTHON
+    python tests/sanitizers/run.py thread --python PYTHON --suppressions FILE
+
+PYTHON has the dependency group `test`, and ftdemo compiled with the sanitizer's flags, which are
+also in CFLAGS and LDFLAGS. For thread it is instrumented itself, and FILE is what CPython
+suppresses in that version; for address it is any.
+
+First the canary: of each fault in canary.c there must be a report, of what is sound none. Then the
+tests of both twins: no report may name ftdemo, but with ThreadSanitizer and the GIL forced off, one
+must name each file of csrc/legacy that has a race. Exits 0 if all is so, else 1.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent.parent
+CONCEPTS = ["account", "checksum", "intern", "tickets", "work"]
+RACING = [concept for concept in CONCEPTS if concept != "work"]  # whose twins are the same file
+SECONDS = 1200
+
+ASK = """
+import sys, sysconfig
+print(sysconfig.get_config_var("CC").split()[0])
+print(bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
+"""
+SETUP = f"""
+from setuptools import Extension, setup
+canary = Extension("canary", ["canary.c"], include_dirs=[{str(PROJECT / "csrc")!r}])
+setup(name="canary", packages=[], script_args=["-q", "build_ext", "--inplace"],
+      ext_modules=[canary])
+"""
+CALL = """
+import canary, sys, threading
+function, threads = getattr(canary, sys.argv[1]), int(sys.argv[2])
+barrier = threading.Barrier(threads)
+def call():
+    barrier.wait()
+    function()
+started = [threading.Thread(target=call) for _ in range(threads)]
+for thread in started:
+    thread.start()
+for thread in started:
+    thread.join()
+"""
+# What a report begins with. That of leaks has one for each.
+REPORT = re.compile(
+    r"^(?=WARNING: ThreadSanitizer|=+\d+=+ERROR: AddressSanitizer|\w+ leak of |\S+ runtime error)",
+    re.M,
+)
+
+
+class Run(NamedTuple):
+    """How a process ended, what it printed, and what the sanitizer reported of it."""
+
+    code: int
+    output: str
+    reports: list[str]
+
+    def naming(self, pattern: str) -> list[str]:
+        """Give the reports in which a C source or an extension module is named so."""
+        return [report for report in self.reports if re.search(pattern, report)]
+
+
+class Sanitizer:
+    """An interpreter, and the environment to run it in."""
+
+    def __init__(self, which: str, python: str, folder: Path, suppressions: str) -> None:
+        self.which = which
+        self.python = str(Path.cwd() / python)  # not resolved: it is in an environment
+        self.folder = folder
+        asked = subprocess.run([self.python, "-c", ASK], capture_output=True, text=True, check=True)
+        compiler, free_threaded = asked.stdout.split()
+        self.free_threaded = free_threaded == "True"
+        log = f"log_path='{folder / 'report'}':exitcode=0"
+        # Byte-code is kept: to compile pytest takes an instrumented interpreter half a minute.
+        self.environment = os.environ | {
+            "PYTHONPATH": str(folder),
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        self.build()
+        if which == "thread":
+            self.environment["TSAN_OPTIONS"] = f"{log}:suppressions='{suppressions}'"
+            return
+        library = [compiler, "-print-file-name=libasan.so"]
+        found = subprocess.run(library, capture_output=True, text=True, check=True)
+        self.environment |= {
+            "LD_PRELOAD": found.stdout.strip(),
+            "ASAN_OPTIONS": f"{log}:detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=12",
+            "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+        }
+        if not self.free_threaded:  # which has no other allocator than mimalloc
+            self.environment["PYTHONMALLOC"] = "malloc"
+
+    def build(self) -> None:
+        """Compile the canary."""
+        shutil.copy2(HERE / "canary.c", self.folder)
+        subprocess.run([self.python, "-c", SETUP], cwd=self.folder, check=True)
+
+    def run(self, *arguments: str) -> Run:
+        """Run the interpreter in the project's folder, and collect the reports."""
+        done = subprocess.run(
+            [self.python, *arguments],
+            cwd=PROJECT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+        reports = REPORT.split(done.stdout)[1:]  # UndefinedBehaviorSanitizer heeds no log_path here
+        for log in self.folder.glob("report.*"):
+            reports += REPORT.split(log.read_text(encoding="utf-8", errors="replace"))[1:]
+            log.unlink()
+        return Run(done.returncode, done.stdout, reports)
+
+    def call(self, function: str) -> Run:
+        """Call a function of the canary, in two threads where it is about them."""
+        return self.run("-c", CALL, function, "2" if self.which == "thread" else "1")
+
+    def test(self, files: list[str], *options: str, python: tuple[str, ...] = ()) -> Run:
+        """Run test files in plain pytest, which must not capture what a sanitizer prints."""
+        paths = [str(PROJECT / "tests" / f"test_{name}.py") for name in files]
+        plain = ("-s", "-p", "no:cacheprovider", "-p", "no:ftdemo")
+        return self.run(*python, "-m", "pytest", *plain, *options, *paths)
+
+
+def canary(sanitizer: Sanitizer) -> Iterator[bool]:
+    """See each known fault reported, and nothing else."""
+    if sanitizer.which == "thread":
+        faults, sound = ["race"], "locked"
+    else:
+        faults, sound = ["use_after_free", "leak", "overflow"], "sound"
+        if not sanitizer.free_threaded:
+            faults += ["past_the_end", "leaked_object"]
+    for fault in faults:
+        reported = sanitizer.call(fault).naming(r"canary\.c")
+        yield tell(f"canary: {fault}", bool(reported), len(reported))
+    done = sanitizer.call(sound)
+    reported = done.naming("canary")
+    yield tell(f"canary: {sound}", done.code == 0 and not reported, len(reported))
+
+
+def ready(sanitizer: Sanitizer) -> Iterator[bool]:
+    """Run the tests of ftdemo: they pass, and nothing is reported."""
+    options = () if sanitizer.which == "thread" else ("-m", "not race")
+    yield silent("ready", sanitizer.test([*CONCEPTS, "interpreters"], *options))
+
+
+def legacy(sanitizer: Sanitizer) -> Iterator[bool]:
+    """Run the tests of ftdemo.legacy, which is sound but for its races."""
+    without_gil = ("-X", "gil=0") if sanitizer.free_threaded else ()
+    if sanitizer.which == "address":
+        options = ("--twin=legacy", "-m", "not race")
+        yield silent("legacy", sanitizer.test(CONCEPTS, *options, python=without_gil))
+        return
+    for concept in RACING:
+        options = ("--twin=legacy", "-m", "race", "-x")
+        done = sanitizer.test([concept], *options, python=without_gil)
+        reported = done.naming(rf"csrc/legacy/{concept}\.c")
+        yield tell(f"legacy/{concept}.c, GIL off", bool(reported), len(reported))
+
+
+def silent(what: str, done: Run) -> bool:
+    """Say whether tests passed without a report that names ftdemo; show what went wrong."""
+    print(done.output, flush=True)
+    reported = done.naming(r"csrc/|/ftdemo/_")
+    for report in reported:
+        print(report)
+    print(f"reports that do not name ftdemo: {len(done.reports) - len(reported)}")
+    return tell(what, done.code == 0 and not reported, len(reported))
+
+
+def tell(what: str, is_so: bool, reports: int) -> bool:
+    """Print a line of the result."""
+    print(
+        f"{what:27}  {'as hoped' if is_so else 'NOT as hoped':12}  reports: {reports}", flush=True
+    )
+    return is_so
+
+
+def main() -> int:
+    """Run it all."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("which", choices=["address", "thread"])
+    parser.add_argument("--python", required=True, help="an interpreter with ftdemo")
+    parser.add_argument("--suppressions", default="", metavar="FILE", help="CPython's own")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ftdemo sanitizers ") as folder:
+        arguments = (options.which, options.python, Path(folder), options.suppressions)
+        sanitizer = Sanitizer(*arguments)
+        if not all(list(canary(sanitizer))):
+            print("a sanitizer that misses a known fault proves nothing")
+            return 1
+        return 0 if all([*ready(sanitizer), *legacy(sanitizer)]) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
