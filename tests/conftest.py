@@ -2,13 +2,16 @@
 
 import importlib
 import importlib.util
+import itertools
 import os
+import random
 import subprocess
 import sys
 import sysconfig
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, TypeVar
@@ -26,6 +29,7 @@ collect_ignore = (
     else ["test_abi3t.py"]
 )
 
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
@@ -44,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "race: threads on shared objects; must fail on the legacy twin with the GIL off"
     )
     config.addinivalue_line("markers", "all_modules: needs those that the wheel for abi3t lacks")
+    config.addinivalue_line("markers", "two_cores: on one, threads seldom run at once")
     config.addinivalue_line("markers", "free_threaded: has a meaning on a free-threaded build only")
 
 
@@ -61,6 +66,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.thread_unsafe(reason="has threads of its own"))
     if item.get_closest_marker("free_threaded") and not FREE_THREADED:
         item.add_marker(pytest.mark.skip(reason="needs a free-threaded build"))
+    if item.get_closest_marker("two_cores") and CORES == 1:
+        item.add_marker(pytest.mark.skip(reason="needs two cores"))
     if item.get_closest_marker("all_modules") and ABI3T:
         item.add_marker(pytest.mark.skip(reason="the wheel for abi3t has _ready alone"))
 
@@ -116,21 +123,54 @@ def in_threads() -> InThreads:
     return run
 
 
+class Together(Protocol):
+    def __call__(self, *functions: Callable[[int], T], times: int) -> list[list[T]]: ...
+
+
 @pytest.fixture
-def meet() -> Callable[[int, int], None]:
-    """meet(n, k) returns in n threads at the same moment, for k = 0, 1, 2 ... in this order.
+def together(in_threads: InThreads) -> Together:
+    """Call each function in a thread of its own with 0, 1, 2 ..., each time from the same moment.
 
-    It spins: threads that a lock wakes up start microseconds apart, too far for a narrow race.
+    Gives the results of each. A call should be short: on a busy machine, threads that run on and on
+    seldom do so at once, so that a race is not run. These are seen to, before every call.
     """
-    arrived: list[None] = []
 
-    def wait(threads: int, meeting: int) -> None:
-        arrived.append(None)
-        while len(arrived) < threads * (meeting + 1):
-            if is_gil_enabled():
-                time.sleep(0)
+    def run(*functions: Callable[[int], T], times: int) -> list[list[T]]:
+        arrived: list[None] = []
+        at_once: list[bool] = []
+        in_vain = [None] if is_gil_enabled() or CORES == 1 else []
+        deadline = time.monotonic() + 10
 
-    return wait
+        def crossings() -> Iterator[float]:
+            """Let all threads through at the same moment, and give the time, again and again."""
+            for so_many in itertools.count(len(functions), len(functions)):
+                arrived.append(None)
+                while len(arrived) < so_many:  # a lock would wake them up too far apart
+                    if in_vain:
+                        time.sleep(0)
+                yield time.monotonic()
+
+        def repeat(function: Callable[[int], T]) -> list[T]:
+            cross = crossings()
+            results = []
+            for n in range(times):
+                while not in_vain:
+                    first, second = next(cross), next(cross)
+                    # Far less than a time slice: so no thread had to wait for another's core.
+                    at_once.append(second - first < 50e-6)
+                    if second > deadline:
+                        in_vain.append(None)
+                    next(cross)
+                    if all(at_once[-len(functions) :]):
+                        break
+                    time.sleep(random.random() / 1000)  # the system may put it on another core
+                next(cross)
+                results.append(function(n))
+            return results
+
+        return in_threads(*[partial(repeat, function) for function in functions])
+
+    return run
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """account.c: one operation on two objects."""
 
 import copy
+import itertools
 import pickle
 from functools import partial
 
@@ -236,104 +237,98 @@ def test_pickle(twin, protocol):
 
 
 @pytest.mark.race
-def test_no_deposit_is_lost(twin, in_threads):
+def test_no_deposit_is_lost(twin, together):
     a = twin.Account()
 
-    def deposit():
-        for _ in range(1_000_000):
+    def deposit(_):
+        for _ in range(2_000):
             a.deposit(1)
 
-    in_threads(*[deposit] * 4)
-    assert a.balance == 4 * 1_000_000
+    together(deposit, deposit, times=500)
+    assert a.balance == 2 * 500 * 2_000
 
 
 @pytest.mark.race
-def test_one_deposit_fits(twin, in_threads, meet):
+def test_one_deposit_fits(twin, together):
     """There is room for one more unit: two threads at once, and one of them is too late."""
-    accounts = [twin.Account(MAX - 1) for _ in range(20_000)]
+    accounts = [twin.Account(MAX - 1) for _ in range(5_000)]
 
-    def deposit():
-        fitted = 0
-        for n, account in enumerate(accounts):
-            meet(2, n)
-            try:
-                account.deposit(1)
-            except OverflowError:
-                continue
-            fitted += 1
-        return fitted
+    def deposit(n):
+        try:
+            accounts[n].deposit(1)
+        except OverflowError:
+            return 0
+        return 1
 
-    assert sum(in_threads(deposit, deposit)) == len(accounts)
+    assert sum(map(sum, together(deposit, deposit, times=len(accounts)))) == len(accounts)
 
 
 @pytest.mark.race
-def test_no_withdrawal_is_free(twin, in_threads):
-    a = twin.Account(4 * 1_000_000)
+def test_no_withdrawal_is_free(twin, together):
+    a = twin.Account(2 * 500 * 2_000)
 
-    def withdraw():
-        for _ in range(1_000_000):
+    def withdraw(_):
+        for _ in range(2_000):
             a.withdraw(1)
 
-    in_threads(*[withdraw] * 4)
+    together(withdraw, withdraw, times=500)
     assert a.balance == 0
 
 
 @pytest.mark.race
-def test_money_is_conserved(twin, in_threads):
+def test_money_is_conserved(twin, together):
     """Transfers in both directions: nothing is lost, and nothing deadlocks."""
     a, b = twin.Account(10_000), twin.Account(10_000)
 
-    def move(transfer):
-        for _ in range(150_000):
-            try:
-                transfer(1)
-            except ValueError:
-                pass
+    def move(*transfers):
+        for _ in range(500):
+            for transfer in transfers:
+                try:
+                    transfer(1)
+                except ValueError:
+                    pass
 
-    in_threads(
-        *[partial(move, partial(twin.transfer, a, b))] * 2,
-        *[partial(move, partial(twin.transfer, b, a))] * 2,
-        *[partial(move, partial(a.transfer_to, b))] * 2,
-        *[partial(move, partial(b.transfer_to, a))] * 2,
-    )
+    def one_way(_):
+        move(partial(twin.transfer, a, b), partial(b.transfer_to, a))
+
+    def the_other(_):
+        move(partial(twin.transfer, b, a), partial(a.transfer_to, b))
+
+    together(one_way, the_other, times=500)
     assert a.balance + b.balance == 20_000
 
 
 @pytest.mark.race
-def test_total_sees_no_money_in_flight(twin, in_threads):
+def test_total_sees_no_money_in_flight(twin, together):
     a, b = twin.Account(1_000), twin.Account(1_000)
 
-    def move(src, dst):
-        for _ in range(150_000):
-            try:
-                twin.transfer(src, dst, 7)
-            except ValueError:
-                pass
+    def move(_):
+        for _ in range(500):
+            twin.transfer(a, b, 7)
+            twin.transfer(b, a, 7)
         return set()
 
-    def watch():
-        return {twin.total(a, b) for _ in range(150_000)}
+    def watch(_):
+        return {twin.total(a, b) for _ in range(1_000)}
 
-    moves = [partial(move, a, b), partial(move, b, a)] * 2
-    seen = set().union(*in_threads(*moves, watch, watch))
-    assert seen == {2_000}
+    assert set().union(*itertools.chain(*together(move, watch, times=500))) == {2_000}
 
 
 @pytest.mark.race
-def test_no_failed_transfer_is_seen_halfway(twin, in_threads):
+def test_no_failed_transfer_is_seen_halfway(twin, together):
     """It takes the money out and puts it back: nobody may see it gone."""
     a, full = twin.Account(5), twin.Account(MAX)
 
-    def fail():
+    def fail(_):
         raised = 0
-        for _ in range(2_400_000):
+        for _ in range(2_000):
             try:
                 twin.transfer(a, full, 5)
             except OverflowError:
                 raised += 1
-        return {5} if raised == 2_400_000 else {"a transfer went through"}
+        return {5} if raised == 2_000 else {"a transfer went through"}
 
-    def watch():
-        return {a.balance for _ in range(4_000_000)}
+    def watch(_):
+        return {a.balance for _ in range(4_000)}
 
-    assert set().union(*in_threads(fail, watch)) == {5}
+    assert set().union(*itertools.chain(*together(fail, watch, times=500))) == {5}

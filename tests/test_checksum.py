@@ -2,6 +2,7 @@
 
 import array
 import copy
+import itertools
 import pickle
 import zlib
 from functools import partial
@@ -110,51 +111,49 @@ time.sleep(0.05)
 
 
 @pytest.mark.race
-def test_each_update_goes_in_whole(twin, in_threads):
+def test_each_update_goes_in_whole(twin, together):
     checksum = twin.Checksum()
     data = b"every update counts" * 100
 
-    def update():
-        for _ in range(10_000):
+    def update(_):
+        for _ in range(50):
             checksum.update(data)
 
-    in_threads(*[update] * 4)
-    assert checksum.value == zlib.adler32(data * 4 * 10_000)
+    together(update, update, times=300)
+    assert checksum.value == zlib.adler32(data * 2 * 50 * 300)
 
 
 @pytest.mark.race
-def test_long_updates_go_in_whole(twin, in_threads, meet):
+def test_long_updates_go_in_whole(twin, together):
     """Detached, and each time with an object that has never seen a long buffer before."""
     data = b"y" * 50_000
     checksums = [twin.Checksum() for _ in range(500)]
 
-    def update():
-        for n, checksum in enumerate(checksums):
-            meet(2, n)
-            checksum.update(data)
+    def update(n):
+        checksums[n].update(data)
 
-    in_threads(update, update)
+    together(update, update, times=len(checksums))
     assert {checksum.value for checksum in checksums} == {zlib.adler32(data * 2)}
 
 
 @pytest.mark.race
 @pytest.mark.parametrize("read", ["value", "copy"])
-def test_no_update_is_seen_halfway(twin, in_threads, read):
+def test_no_update_is_seen_halfway(twin, together, read):
     """What is read is what some number of whole updates gives."""
     checksum = twin.Checksum()
     data = b"\xfe" * (LONG - 1)
     whole = [1]
-    for _ in range(20_000):
+    for _ in range(300 * 50):
         whole.append(zlib.adler32(data, whole[-1]))
 
-    def update():
-        for _ in range(20_000):
+    def update(_):
+        for _ in range(50):
             checksum.update(data)
         return set()
 
-    def watch():
+    def watch(_):
         if read == "value":
-            return {checksum.value for _ in range(200_000)}
-        return {checksum.copy().value for _ in range(200_000)}
+            return {checksum.value for _ in range(500)}
+        return {checksum.copy().value for _ in range(500)}
 
-    assert set().union(*in_threads(update, watch)) <= set(whole)
+    assert set().union(*itertools.chain(*together(update, watch, times=300))) <= set(whole)

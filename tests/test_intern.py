@@ -64,29 +64,23 @@ def test_strong_references(twin):
 
 
 @pytest.mark.thread_unsafe(reason="has threads of its own")
-def test_first_calls_in_a_new_module(another_module, in_threads, meet):
+def test_first_calls_in_a_new_module(another_module, together):
     """The cache is there before anyone can ask for it. No legacy twin: its cache is static."""
     modules = [another_module() for _ in range(2_000)]
 
-    def intern():
-        kept = []
-        for n, module in enumerate(modules):
-            key = f"first {n}"
-            meet(2, n)
-            kept.append(module.intern(key))
-        return kept
+    def intern(n):
+        return modules[n].intern(f"first {n}")
 
-    first, second = in_threads(intern, intern)
+    first, second = together(intern, intern, times=len(modules))
     assert all(a is b for a, b in zip(first, second, strict=True))
 
 
 @pytest.mark.race
-def test_one_object_per_key(twin, in_threads):
+def test_one_object_per_key(twin, together):
     """Racing first calls, each with a key object of its own, all get the same one."""
 
-    def intern():
-        return [twin.intern(f"one object per key {n}") for n in range(200_000)]
+    def intern(n):
+        return [twin.intern(f"one object per key {n} {m}") for m in range(200)]
 
-    first, *others = in_threads(*[intern] * 4)
-    for other in others:
-        assert all(a is b for a, b in zip(first, other, strict=True))
+    for kept in zip(*together(intern, intern, times=500), strict=True):
+        assert all(a is b for a, b in zip(*kept, strict=True))

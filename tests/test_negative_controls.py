@@ -5,14 +5,12 @@ A test that passes there would pass on anything, and proves nothing about the re
 
 import contextlib
 import importlib.util
-import os
 import re
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def race_tests():
@@ -36,12 +34,11 @@ def test_every_concept_has_one():
 
 
 @pytest.mark.free_threaded
+@pytest.mark.two_cores
 @pytest.mark.thread_unsafe(reason="starts processes")
 @pytest.mark.parametrize("node", list(race_tests()))
 def test_fails_on_the_legacy_twin(fresh_python, node):
     """It does so at once, as a rule; a busy machine may need a few attempts."""
-    if CORES == 1:
-        pytest.skip("needs two cores: on one, threads seldom meet")
     for _ in range(10):
         done = fresh_python(
             *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--twin=legacy"),
