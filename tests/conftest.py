@@ -210,3 +210,38 @@ def fresh_python() -> FreshPython:
         )
 
     return run
+
+
+SETUP = """
+import os, sys
+from setuptools import Extension, setup
+name = sys.argv[1]
+flags = [] if os.name == "nt" else ["-Wall", "-Wextra", "-Werror"]
+setup(name=name, packages=[], script_args=["-q", "build_ext", "--inplace"],
+      ext_modules=[Extension(name, [name + ".c"], extra_compile_args=flags)])
+"""
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    """compiled(name, code): an extension module that a test is about; gives its path."""
+
+    def build(name: str, code: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        (folder / f"{name}.c").write_text(code, encoding="utf-8")
+        subprocess.run([sys.executable, "-c", SETUP, name], cwd=folder, check=True, timeout=240)
+        (built,) = [p for p in folder.glob(f"{name}.*") if p.suffix in {".so", ".pyd"}]
+        return built
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def sections(compiled: Callable[[str, str], Path]) -> ModuleType:
+    """section(a, f) and section2(a, b, f) call f inside, held(a) says if the lock is taken."""
+    source = Path(__file__).with_name("critical_sections.c")
+    built = compiled(source.stem, source.read_text(encoding="utf-8"))
+    spec = importlib.util.spec_from_file_location(source.stem, built)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -5,12 +5,9 @@ loop: whoever blocks, or detaches in another way, gives up every critical sectio
 """
 
 import gc
-import importlib.util
-import subprocess
 import sys
 import threading
 from functools import partial
-from pathlib import Path
 
 import pytest
 
@@ -20,26 +17,6 @@ pytestmark = [
     pytest.mark.free_threaded,
     pytest.mark.thread_unsafe(reason="has threads of its own"),
 ]
-
-SETUP = """
-from setuptools import Extension, setup
-setup(name="critical_sections", packages=[], script_args=["-q", "build_ext", "--inplace"],
-      ext_modules=[Extension("critical_sections", ["critical_sections.c"])])
-"""
-
-
-@pytest.fixture(scope="module")
-def sections(tmp_path_factory):
-    """section(a, f) and section2(a, b, f) call f inside, held(a) says if the lock is taken."""
-    folder = tmp_path_factory.mktemp("critical sections")
-    source = Path(__file__).with_name("critical_sections.c")
-    (folder / source.name).write_bytes(source.read_bytes())
-    subprocess.run([sys.executable, "-c", SETUP], cwd=folder, check=True, timeout=240)
-    (built,) = [p for p in folder.glob("critical_sections.*") if p.suffix in {".so", ".pyd"}]
-    spec = importlib.util.spec_from_file_location("critical_sections", built)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(autouse=True)
