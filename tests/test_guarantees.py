@@ -41,11 +41,6 @@ def test_the_levels_are_those_of_the_docstrings():
         assert f"Thread safety: {row['level']}" in things[row["name"]].__doc__.replace("\n", " ")
 
 
-@pytest.mark.parametrize("match", list(TEST.finditer(TEXT)), ids=lambda match: match[0])
-def test_every_test_exists(match):
-    assert f"def {match['name']}(" in (TESTS / match["file"]).read_text(encoding="utf-8")
-
-
 def test_every_mutant_exists_and_names_that_test():
     for line in TEXT.splitlines():
         mutant, test = MUTANT.search(line), TEST.search(line)

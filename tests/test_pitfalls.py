@@ -133,6 +133,9 @@ def test_a_reference_count_of_1_is_not_yours_alone(in_threads):
     (theirs,) = in_threads(reference)
     assert theirs is thing
     assert count(id(thing)) == 2
+    made_there = in_threads(Thing).pop()
+    assert count(id(made_there)) == 1
+    assert only(id(made_there)) == (not FREE_THREADED)
 
 
 @since_3_14

@@ -166,8 +166,9 @@ def test_a_renamed_wheel(wheelhouse, expect):
     assert {kind for kind, _ in kinds(wheelhouse, expect)} == {"tag", "hole", "extra"}
 
 
-def test_an_extra_wheel(wheelhouse, expect):
-    extra = make(wheelhouse, "cp314", "cp314", "win32", "acme.py")
+@pytest.mark.parametrize("tag", [("cp314", "cp314", "win32"), ("cp313", "cp313t", LINUX)])
+def test_an_extra_wheel(wheelhouse, expect, tag):
+    extra = make(wheelhouse, *tag, "acme.py")
     assert kinds(wheelhouse, expect) == [("extra", extra.name)]
 
 

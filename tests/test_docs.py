@@ -1,0 +1,174 @@
+"""What the documents say: examples run, excerpts are compared, and all that is named exists."""
+
+import ast
+import re
+import shlex
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from ftdemo.cli import parser
+
+PROJECT = Path(__file__).parent.parent
+DOCS = {path.name: path for path in [*PROJECT.glob("*.md"), *PROJECT.glob("docs/*.md")]}
+if "porting.md" not in DOCS:
+    pytest.skip("the documentation is not beside the tests", allow_module_level=True)
+TEXT = {name: path.read_text(encoding="utf-8") for name, path in DOCS.items()}
+
+BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
+NAMED_TEST = re.compile(r"`(?:tests/)?(test_\w+\.py)::(?:(\w+)::)?(\w+)(?:\[.+?\])?`")
+
+pytestmark = pytest.mark.thread_unsafe(reason="starts processes, and tmp_path is shared")
+
+
+def blocks(language):
+    """Each block of code in this language, named for its document."""
+    return [
+        pytest.param(match["code"], id=f"{name}:{text[: match.start()].count(chr(10)) + 1}")
+        for name, text in TEXT.items()
+        for match in BLOCK.finditer(text)
+        if match["language"] == language
+    ]
+
+
+def found(*patterns):
+    """Give what the patterns find in all documents, each once."""
+    return sorted({m for text in TEXT.values() for p in patterns for m in re.findall(p, text)})
+
+
+@pytest.mark.all_modules
+@pytest.mark.parametrize("code", blocks("python"))
+def test_python_runs(fresh_python, code):
+    """And an expression gives the number that the comment after it begins with."""
+    code = code.replace('"numpy"', '"ftdemo._ready"')  # which is here
+    code = re.sub(r"^(\w\S*\(.*\))  # (\d+)\b.*$", r"assert \1 == \2", code, flags=re.M)
+    done = fresh_python("-W", "ignore", "-c", code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def console(command):
+    """Give what the documents say that a command prints."""
+    for code in blocks("console"):
+        line, _, output = code.values[0].partition("\n")
+        if line == f"$ {command}":
+            return output
+    raise LookupError(command)
+
+
+@pytest.mark.all_modules
+@pytest.mark.free_threaded
+def test_the_import_check_prints_what_the_readme_says(fresh_python):
+    _, *table = console("ftdemo").splitlines()
+    assert fresh_python("-m", "ftdemo").stdout.splitlines()[1:] == table
+
+
+def test_the_matrix_is_what_the_document_says(fresh_python, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ((contract,),) = (block.values for block in blocks("toml"))
+    Path("contract.toml").write_text(contract)
+    Path("wheelhouse").mkdir()
+    command = "ftdemo wheels wheelhouse --expect contract.toml"
+    for wheel in re.findall(r"\S+\.whl", console(command)):
+        info = re.sub(r"(-[\d.]+)-.*", r"\1.dist-info", wheel)
+        python, abi, platform = wheel.removesuffix(".whl").split("-")[2:]
+        tags = [f"Tag: {python}-{a}-{p}" for a in abi.split(".") for p in platform.split(".")]
+        with zipfile.ZipFile(f"wheelhouse/{wheel}", "w") as archive:
+            archive.writestr(f"{info}/METADATA", "Name: ftdemo\nVersion: 0.1.0\n")
+            archive.writestr(f"{info}/WHEEL", "\n".join(["Wheel-Version: 1.0", *tags]))
+    done = fresh_python("-m", *command.split())
+    assert (done.stdout, done.returncode) == (console(command), 0)
+
+
+@pytest.mark.parametrize("diff", blocks("diff"))
+def test_a_diff_is_of_the_sources(diff):
+    """Each hunk is in the one file without what it adds, in the other without what it removes."""
+    old, new, *hunks = re.split(r"^(?:--- |\+\+\+ |@@.*\n)", diff, flags=re.M)[1:]
+    assert (old.split("/")[1], new.split("/")[1]) == ("legacy", "ready")
+    for name, added in ((old, "+"), (new, "-")):
+        source = (PROJECT / name.strip()).read_text(encoding="utf-8")
+        for hunk in hunks:
+            lines = hunk.splitlines(keepends=True)
+            assert "".join(line[1:] for line in lines if line[0] != added) in source
+
+
+def rows(name):
+    """The cells of each row of the tables that have a mutant."""
+    for line in TEXT[name].splitlines():
+        cells = {cell.strip() for cell in line.split("|")} - {""}
+        if "`test_" in line and line.startswith("|"):
+            yield cells
+
+
+def test_the_guide_promises_what_the_guarantees_do():
+    guarantees = list(rows("guarantees.md"))
+    for row in rows("porting.md"):
+        assert any(row <= other for other in guarantees), row
+
+
+@pytest.mark.parametrize(("file", "group", "name"), found(NAMED_TEST))
+def test_every_test_exists(file, group, name):
+    tree = ast.parse((PROJECT / "tests" / file).read_text(encoding="utf-8"))
+    (scope,) = [n for n in tree.body if getattr(n, "name", "") == group] if group else [tree]
+    assert name in {getattr(node, "name", None) for node in scope.body}
+
+
+@pytest.mark.parametrize("name", found(r"mutants? `(\w+)`", r"mutants `\w+` and `(\w+)`"))
+def test_every_mutant_exists(name):
+    assert (PROJECT / f"tests/mutants/{name}.patch").exists()
+
+
+def sessions():
+    """The names of the sessions in noxfile.py."""
+    for node in ast.parse((PROJECT / "noxfile.py").read_text(encoding="utf-8")).body:
+        for decorator in getattr(node, "decorator_list", []):
+            keywords = {k.arg: k.value for k in getattr(decorator, "keywords", [])}
+            yield keywords["name"].value if "name" in keywords else node.name
+
+
+@pytest.mark.parametrize("name", found(r"\bnox -s\s+([\w.-]+)"))
+def test_every_nox_session_exists(name):
+    assert re.sub(r"-3\.\d+t?$", "", name) in set(sessions())
+
+
+@pytest.mark.parametrize(
+    "command",
+    found(r"`(ftdemo(?:\s[^`]+)?)`", r"(?m)^(?:\$ |- run: |.*--with \S+ )(ftdemo\b.*)$"),
+)
+def test_every_command_is_one(command):
+    words = shlex.split(command)[1:]
+    if len(words) == 1:  # its name alone
+        with pytest.raises(SystemExit, match="0"):
+            parser().parse_args([*words, "--help"])
+        return
+    options = parser().parse_args(words)
+    if names := getattr(options, "names", None):
+        from ftdemo.demos import NAMES
+
+        assert set(names) <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    "name", found(r"`(?!\S*NAME)((?:csrc|docs|src|tests|\.ci|\.github)/[\w./-]+)`")
+)
+def test_every_path_exists(name):
+    assert (PROJECT / name).exists()
+
+
+def anchors(text):
+    """What GitHub calls the headings of a document."""
+    headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", text), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", TEXT)
+def test_links_lead_somewhere(name):
+    text = BLOCK.sub("", TEXT[name])
+    for link in LINK.finditer(text):
+        target = DOCS[name].parent / link["path"] if link["path"] else DOCS[name]
+        assert target.exists(), link[0]
+        if link["anchor"]:
+            assert link["anchor"] in anchors(target.read_text(encoding="utf-8")), link[0]
+    for definition in re.findall(r"^(\[.+?\]): ", text, re.M):
+        assert text.replace("\n", " ").count(definition) > 1, definition
