@@ -76,7 +76,22 @@ def parser() -> argparse.ArgumentParser:
         help="a contract (TOML): fail unless its cells are filled, and nothing else is there",
     )
     wheels.set_defaults(run=_wheels)
-    for command in (check, wheels):  # as well as before the command
+    demo = commands.add_parser(
+        "demo",
+        help="see and measure what changes without the GIL",
+        description="Run demos, each in a fresh interpreter. Each states a claim, measures it on "
+        "this interpreter and says whether it was seen.",
+        epilog="exit codes: 0 every claim was seen or had a reason to be skipped, 1 one was not "
+        "seen, 2 error, 3 all were skipped",
+    )
+    demo.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all)")
+    demo.add_argument("--list", action="store_true", help="print the demos and their claims")
+    demo.add_argument("--quick", action="store_true", help="measure as little as will do")
+    demo.add_argument(
+        "--plot", metavar="FILE.svg", help="scaling only: draw it for both builds of this version"
+    )
+    demo.set_defaults(run=_demo, parser=demo)
+    for command in (check, wheels, demo):  # as well as before the command
         command.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
         )
@@ -203,3 +218,62 @@ def _wheels(options: argparse.Namespace) -> int:
 
         report.print_matrix(result)
     return matrix.exit_code(result)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from ftdemo import demos
+    from ftdemo.demos import api
+
+    unknown = [name for name in options.names if name not in demos.NAMES]
+    if unknown:
+        options.parser.error(f"no demo {unknown[0]!r}; there are: {', '.join(demos.NAMES)}")
+    names = list(dict.fromkeys(options.names)) or demos.NAMES
+    if options.plot is not None:
+        if options.names != ["scaling"]:
+            options.parser.error("--plot is for scaling alone: ftdemo demo scaling --plot FILE.svg")
+        from importlib.util import find_spec
+
+        if find_spec("matplotlib") is None:
+            options.parser.error("--plot needs matplotlib: pip install 'ftdemo[plot]'")
+    if options.list:
+        return _demo_list(options, names)
+    from ftdemo.demos import report
+
+    done: list[api.Demo] = []
+    running = api.run(names, quick=options.quick)
+    interrupted = False
+    try:
+        for name in names:
+            with report.progress(name):
+                done.append(next(running))
+            if not options.json:
+                report.print_demo(done[-1], explain=bool(options.names))
+        if options.plot is not None:
+            from ftdemo.demos import plot
+
+            with report.progress("drawing"):
+                plot.draw(options.plot)
+    except KeyboardInterrupt:
+        interrupted = True
+    result = api.collect(done)
+    if options.json:
+        print(json.dumps(result, indent=2))
+    elif not options.names:
+        report.print_table(result)
+    if interrupted:
+        print("interrupted: these are the demos so far", file=sys.stderr)
+        return 2
+    return api.exit_code(result)
+
+
+def _demo_list(options: argparse.Namespace, names: "Sequence[str]") -> int:
+    from ftdemo import demos
+
+    if options.json:
+        claims = [{"name": name, "claim": demos.claim(name)} for name in names]
+        print(json.dumps({"version": 1, "demos": claims}, indent=2))
+    else:
+        from ftdemo.demos import report
+
+        report.print_list(names)
+    return 0

@@ -101,7 +101,7 @@ class Children:
             with contextlib.suppress(OSError):
                 self._server.stdin.close()
         if self._process is not None:
-            _kill(self._process)
+            kill(self._process)
 
     def start(self) -> None:
         """Start now what the first child would wait for, if anything."""
@@ -137,7 +137,10 @@ class Children:
             raise InterruptedRunError
         lines = report.read_bytes().splitlines() if report.exists() else []
         report.unlink(missing_ok=True)
-        results = _read(lines, str(request["token"]), _ending(status, self._timeout))
+        how = ending(status, self._timeout)
+        if status is not None and status >= 0:
+            how += " during the import"
+        results = _read(lines, str(request["token"]), how)
         return [(steps[index], result) for index, result in results.items()]
 
     def _run_forked(self, request: dict[str, object]) -> int | None:
@@ -181,7 +184,7 @@ class Children:
                 delay = min(delay * 1.5, 0.01)
             return self._process.returncode
         finally:
-            _kill(self._process)
+            kill(self._process)
             self._process.wait()
 
 
@@ -189,7 +192,8 @@ def _source() -> str:
     return Path(probe.__file__).read_text(encoding="utf-8")
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that leads a group, and its group."""
     if os.name == "nt":
         process.kill()
     else:
@@ -205,7 +209,8 @@ def _kill_orphan(report: Path, token: object) -> None:
             probe.kill_group(pid)
 
 
-def _ending(status: int | None, timeout: float) -> str:
+def ending(status: int | None, timeout: float) -> str:
+    """Say how a process ended; None is one that was given up."""
     if status is None:
         return f"timed out after {timeout:g} s"
     if status < 0:
@@ -213,7 +218,7 @@ def _ending(status: int | None, timeout: float) -> str:
             return f"killed by {signal.Signals(-status).name}"
         except ValueError:
             return f"killed by signal {-status}"
-    return f"exited with status {status} during the import"
+    return f"exited with status {status}"
 
 
 def _read(lines: Sequence[bytes], token: str, ending: str) -> dict[int, StepResult]:

@@ -22,7 +22,8 @@ HINT = (
 )
 
 
-def _heading(this: interpreter.Interpreter) -> str:
+def heading(this: interpreter.Interpreter) -> str:
+    """Name the interpreter, as every report begins."""
     return (
         f"CPython {this['version']}, {'free-threaded' if this['free_threaded'] else 'with the GIL'}"
     )
@@ -48,7 +49,7 @@ def print_own(result: own.Result) -> None:
             state,
             Text("yes", "green") if module["as_expected"] else Text("NO", "bold red"),
         )
-    show(_heading(this), table, f"{good} of {len(modules)} as expected")
+    show(heading(this), table, f"{good} of {len(modules)} as expected")
 
 
 def _rows(result: api.Result) -> list[tuple[api.TargetResult, api.ModuleResult]]:
@@ -91,7 +92,7 @@ def blame(result: api.Result) -> list[tuple[str, int]]:
 
 def print_check(result: api.Result) -> None:
     """Print the verdicts: what is not a pass, one by one, then the count of each target."""
-    blocks: list[RenderableType] = [_heading(result["interpreter"])]
+    blocks: list[RenderableType] = [heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
         table = table_of("module", "verdict", "culprits and details")
@@ -176,7 +177,7 @@ def markdown(result: api.Result) -> str:
     def cell(text: str) -> str:
         return text.replace("|", "\\|").replace("\n", " ")
 
-    lines = [f"### Import check: {_heading(result['interpreter'])}", ""]
+    lines = [f"### Import check: {heading(result['interpreter'])}", ""]
     lines += ["| target | modules |", "|---|---|"]
     lines += [f"| {cell(_title(t))} | {_counts(t['modules'])} |" for t in result["targets"]]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]

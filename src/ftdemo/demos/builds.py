@@ -1,0 +1,57 @@
+"""The two builds of one version: where the other one is, and how it is asked something."""
+
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Callable
+from typing import Any
+
+from ftdemo.demos.common import CHILD_TIMEOUT, FREE_THREADED, SkipDemo
+
+
+def ask(python: str, function: Callable[..., object], *arguments: object) -> Any:
+    """Call a function in the interpreter at this path, which need not have ftdemo.
+
+    The function must import what it uses, take JSON and return JSON.
+    """
+    call = f"{function.__name__}(*json.loads({json.dumps(arguments)!r}))"
+    program = f"{inspect.getsource(function)}\nimport json\nprint(json.dumps({call}))"
+    command = [python, "-I", "-c", program]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=CHILD_TIMEOUT
+    )
+    return json.loads(done.stdout)
+
+
+def _which_build() -> list[object]:
+    import sys
+    import sysconfig
+
+    return [*sys.version_info[:2], bool(sysconfig.get_config_var("Py_GIL_DISABLED"))]
+
+
+def partner() -> str:
+    """Find the other build of this version: python3.14 for 3.14t, and the other way round."""
+    version = sys.version_info[:2]
+    if version < (3, 13):
+        raise SkipDemo("needs a free-threaded build of this version, and 3.13 is the first")
+    name = f"python{version[0]}.{version[1]}{'' if FREE_THREADED else 't'}"
+    folders = [sysconfig.get_config_var("BINDIR"), *os.get_exec_path()]
+    for folder in folders:
+        path = shutil.which(name, path=folder)
+        try:  # it may be another: an environment of 3.14t has a python3.14 too
+            if path and ask(path, _which_build) == [*version, not FREE_THREADED]:
+                return path
+        except (OSError, ValueError, subprocess.SubprocessError):
+            continue
+    raise SkipDemo(f"needs the other build of this version, and there is no {name} on PATH")
+
+
+def both_builds(partner: str) -> dict[str, str]:
+    """Name the interpreters: with the GIL first."""
+    pair = {"with the GIL": partner, "free-threaded": sys.executable}
+    return pair if FREE_THREADED else {"with the GIL": sys.executable, "free-threaded": partner}

@@ -1,0 +1,64 @@
+"""Each operation on a dict is safe by itself; to look and then to store is two, and races.
+
+`if key not in cache: cache[key] = make(key)`: two threads look, find nothing, and both make one.
+The dict stays whole, with the GIL and without, but its users hold different objects. With the GIL
+another thread gets its turn in make(); without it, at any time. `setdefault` is one operation: all
+get the same object, though two may have been made. A Lock around both has it made once. This is
+what csrc/ready/intern.c does with PyDict_SetDefaultRef.
+
+Source: https://docs.python.org/3/library/threadsafety.html#thread-safety-for-dict-objects.
+"""
+
+import threading
+from collections.abc import Callable
+
+from ftdemo.demos.common import Finding, attempts, in_threads, switch_often
+
+Thing = list[int]
+Cache = dict[int, Thing]
+LOCK = threading.Lock()
+
+
+def make(key: int) -> Thing:
+    return [number + key for number in range(100)]
+
+
+def look_then_store(cache: Cache, key: int) -> Thing:
+    if key not in cache:
+        cache[key] = make(key)
+    return cache[key]
+
+
+def set_default(cache: Cache, key: int) -> Thing:
+    return cache.setdefault(key, make(key))
+
+
+def with_lock(cache: Cache, key: int) -> Thing:
+    with LOCK:
+        return look_then_store(cache, key)
+
+
+def different(get: Callable[[Cache, int], Thing], keys: int) -> int:
+    """Count the keys for which two threads hold different objects."""
+    cache: Cache = {}
+    pair = in_threads(*[lambda: [get(cache, key) for key in range(keys)]] * 2)
+    assert len(cache) == keys  # the dict itself is never damaged
+    return sum(a is not b for a, b in zip(*pair, strict=True))
+
+
+def demo(*, quick: bool) -> Finding:
+    """Race until it shows; then do it in one."""
+    keys = 2_000 if quick else 20_000
+    switch_often()
+    found = 0
+    for attempt in attempts():  # noqa: B007
+        found += different(look_then_store, keys)
+        if found:
+            break
+    mended = {"setdefault": different(set_default, keys), "Lock": different(with_lock, keys)}
+    return Finding(
+        found > 0 and not any(mended.values()),
+        f"of {attempt * keys} keys, two threads got different objects for {found}; "
+        f"with setdefault for {mended['setdefault']}, with a Lock for {mended['Lock']} of {keys}",
+        {"keys": attempt * keys, "different": found, "different_mended": mended},
+    )

@@ -1,0 +1,61 @@
+"""Whether the GIL is on is decided by the build, -X gil, PYTHON_GIL, or a module, in this order.
+
+A build with the GIL always has it. On a free-threaded build it is off at first, and comes on when
+an extension module is imported that does not declare that it can do without: for the whole process
+and for good. -X gil and PYTHON_GIL are for tests: 1 turns it on from the start, 0 keeps it off
+whatever is imported. sysconfig says which build this is, sys._is_gil_enabled() if the GIL is on.
+
+Source: https://docs.python.org/3/howto/free-threading-python.html, PEP 703.
+"""
+
+import os
+import re
+import sys
+
+from ftdemo.demos.common import ABI3T, FREE_THREADED, Finding, is_gil_enabled, run_python
+
+SAY = "import sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
+
+
+def gil_after(*options: str, program: str = "", env: dict[str, str] | None = None) -> str:
+    """Run a program, and say whether the GIL is on in the end, and which module turned it on."""
+    done = run_python(*options, "-W", "default", "-c", f"{program}\n{SAY}", env=env)
+    state = {"True\n": "on", "False\n": "off"}.get(done.stdout, "refused")
+    module = re.search(r"to load module '([\w.]+)'", done.stderr)
+    return f"{state}, by {module[1]}" if module else state
+
+
+def why_here() -> str:
+    """What was asked of this process."""
+    if not FREE_THREADED:
+        return "the build"
+    if sys._xoptions.get("gil"):
+        return f"-X gil={sys._xoptions['gil']}"
+    if os.environ.get("PYTHON_GIL"):
+        return f"PYTHON_GIL={os.environ['PYTHON_GIL']}"
+    return "a module that the interpreter imports when it starts" if is_gil_enabled() else "default"
+
+
+def demo(*, quick: bool) -> Finding:
+    """Ask fresh processes."""
+    states = {
+        "nothing said": gil_after(),
+        "PYTHON_GIL=1": gil_after(env={"PYTHON_GIL": "1"}),
+    }
+    if FREE_THREADED:
+        states["PYTHON_GIL=1 -X gil=0"] = gil_after("-X", "gil=0", env={"PYTHON_GIL": "1"})
+        expected = ["off", "on", "off"]
+    else:
+        states["PYTHON_GIL=0"] = gil_after(env={"PYTHON_GIL": "0"})
+        expected = ["on", "on", "refused" if sys.version_info >= (3, 13) else "on"]
+    if not ABI3T:
+        states["import ftdemo.legacy"] = gil_after(program="import ftdemo.legacy")
+        expected.append("on, by ftdemo._legacy" if FREE_THREADED else "on")
+    here = "on" if is_gil_enabled() else "off"
+    build = "free-threaded" if FREE_THREADED else "with the GIL"
+    told = "; ".join(f"{what}: {state}" for what, state in states.items())
+    return Finding(
+        list(states.values()) == expected,
+        f"build {build}; GIL {here} here ({why_here()}); in fresh processes, {told}",
+        {"build": build, "here": here, "why": why_here(), "processes": states},
+    )

@@ -1,0 +1,71 @@
+"""PYTHON_GIL=0 over an extension that never declared itself loses money, or crashes.
+
+`ftdemo.legacy` was correct as long as the GIL let no other thread run between its check and its
+change. To force the GIL off does not make it ready: PYTHON_GIL=0 only silences the interpreter, and
+then threads deposit at the same time, and one deposit overwrites another. Without PYTHON_GIL=0 the
+import brings the GIL back, and the same program loses nothing. `ftdemo.Account` needs no GIL.
+
+Source: https://docs.python.org/3/howto/free-threading-extensions.html;
+diff -ru csrc/legacy csrc/ready.
+"""
+
+import json
+
+from ftdemo.check.children import ending
+from ftdemo.demos.common import (
+    CHILD_TIMEOUT,
+    FREE_THREADED,
+    Finding,
+    attempts,
+    in_threads,
+    need_module,
+    run_python,
+)
+
+
+def deposit(module: str, count: int) -> None:
+    """Let two threads deposit, and print what is missing. Run in a process of its own."""
+    from importlib import import_module
+
+    account = import_module(module).Account()
+
+    def deposits() -> None:
+        for _ in range(count):
+            account.deposit(1)
+
+    in_threads(deposits, deposits)
+    print(json.dumps(2 * count - account.balance))
+
+
+def missing(module: str, count: int, *options: str) -> int | str:
+    """Give what is missing in the end, or how the process ended before."""
+    program = f"from ftdemo.demos.legacy_unlocked import *; deposit({module!r}, {count})"
+    done = run_python(*options, "-c", program)
+    if done.returncode:
+        return ending(done.returncode, CHILD_TIMEOUT)
+    found: int = json.loads(done.stdout)
+    return found
+
+
+def demo(*, quick: bool) -> Finding:
+    """Force the GIL off until money is lost; then do not."""
+    need_module("ftdemo.legacy")
+    count = 100_000 if quick else 1_000_000
+    forced: int | str = 0
+    if FREE_THREADED:
+        for _ in attempts():
+            forced = missing("ftdemo.legacy", count, "-X", "gil=0")
+            if forced:
+                break
+    back = missing("ftdemo.legacy", count)
+    ready = missing("ftdemo", count)
+    told = f"of {2 * count} deposits by two threads, missing in ftdemo.legacy with the GIL {back}"
+    if FREE_THREADED:
+        told += f", with the GIL forced off {forced}"
+    else:
+        told += " (this build cannot do without)"
+    return Finding(
+        bool(forced) is FREE_THREADED and back == ready == 0,
+        f"{told}; in ftdemo.Account {ready}",
+        {"deposits": 2 * count, "forced": forced, "with_gil": back, "ready": ready},
+    )

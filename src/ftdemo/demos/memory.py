@@ -1,0 +1,67 @@
+"""Without the GIL small objects are 16 bytes larger, threads need more, mimalloc has them all.
+
+The header of each object has its owner, two counts, a lock and the collector's bits. Objects that
+the collector tracks stay as large as they were, since its list of them, two pointers before each,
+is gone: it asks mimalloc, which therefore is the only allocator of a free-threaded build.
+Each thread has a heap of its own, so that it need not lock when it allocates.
+
+Source: PEP 703, "Mimalloc", "Garbage Collection".
+"""
+
+import subprocess
+import sys
+
+from ftdemo.check import interpreter
+from ftdemo.demos.builds import ask, both_builds, partner
+from ftdemo.demos.common import FREE_THREADED, Finding, SkipDemo
+
+
+def measure() -> dict[str, object]:
+    """Measure sizes in bytes. Another interpreter runs this, so it has all that it needs."""
+    import os
+    import sys
+    import threading
+
+    def resident() -> int:
+        with open("/proc/self/statm") as file:  # noqa: PTH123
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    things = {"object()": object(), "1.0": 1.0, "'a'": "a", "[]": [], "{}": {}}
+    found: dict[str, object] = {name: sys.getsizeof(thing) for name, thing in things.items()}
+    if sys.platform == "linux":
+        before, done = resident(), threading.Event()
+        threads = [threading.Thread(target=done.wait) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        found["a thread"] = (resident() - before) // len(threads)
+        done.set()
+    return found
+
+
+def takes_pymalloc(python: str) -> bool:
+    """Whether an interpreter starts with the allocator that mimalloc replaces."""
+    env = interpreter.clean_environment() | {"PYTHONMALLOC": "pymalloc"}
+    env.pop("PYTHONPATH", None)
+    done = subprocess.run([python, "-c", ""], env=env, capture_output=True, check=False)
+    return done.returncode == 0
+
+
+def demo(*, quick: bool) -> Finding:
+    """Look at this build, and beside it at the other one of this version, if it is here."""
+    try:
+        builds = both_builds(partner())
+    except SkipDemo:
+        builds = {"free-threaded" if FREE_THREADED else "with the GIL": sys.executable}
+    found = {build: ask(python, measure) for build, python in builds.items()}
+    mimalloc = {build: not takes_pymalloc(python) for build, python in builds.items()}
+    pointer = 8 if sys.maxsize > 2**32 else 4
+    headers = {"with the GIL": 2 * pointer, "free-threaded": 3 * pointer + 8}
+    whats = found[next(iter(builds))]
+    rows = [f"{what} {' / '.join(str(found[build][what]) for build in builds)}" for what in whats]
+    return Finding(
+        all(found[build]["object()"] == headers[build] for build in builds)
+        and all(mimalloc[build] is (build == "free-threaded") for build in builds),
+        f"bytes {' / '.join(builds)}: {', '.join(rows)}; mimalloc alone: "
+        f"{' / '.join('yes' if mimalloc[build] else 'no' for build in builds)}",
+        {"bytes": found, "mimalloc_alone": mimalloc},
+    )

@@ -1,0 +1,47 @@
+"""One import of an extension that is not ready costs the whole process its parallelism.
+
+The same threads run before and after `import ftdemo.legacy`, and use nothing of it. Its extension
+module declares nothing, so the interpreter turns the GIL on to be safe, and warns of the first
+module only. The GIL stays on as long as the process lives: deleting the module does not help.
+
+Source: PEP 703, "Py_mod_gil Slot"; https://docs.python.org/3/howto/free-threading-extensions.html.
+"""
+
+import warnings
+
+from ftdemo.demos.common import (
+    FREE_THREADED,
+    Finding,
+    cores,
+    is_gil_enabled,
+    need_module,
+    need_two_cores,
+)
+from ftdemo.demos.gains import measure
+from ftdemo.demos.scaling import in_python
+
+
+def demo(*, quick: bool) -> Finding:
+    """Measure, import, and measure again."""
+    need_two_cores()
+    need_module("ftdemo.legacy")
+    threads = min(cores(), 4)
+
+    def work() -> object:
+        return in_python(500_000 if quick else 2_000_000)
+
+    seconds = 5 if quick else 20
+    before, clear_before = measure(work, threads, gains=FREE_THREADED, seconds=seconds)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        import ftdemo.legacy  # noqa: F401
+    on = is_gil_enabled()
+    after, clear_after = measure(work, threads, gains=False, seconds=seconds)
+    warned = f"warned: {str(caught[0].message).partition(',')[0]}" if caught else "no warning"
+    kind = "" if FREE_THREADED else " (it always was: nothing to lose on this build)"
+    return Finding(
+        clear_before and on and clear_after,
+        f"{threads} threads were {before:.2f} times as fast as one, and after the import "
+        f"{after:.2f} times; the GIL is {'on' if on else 'off'}{kind}; {warned}",
+        {"threads": threads, "before": before, "after": after, "gil_enabled_after": on},
+    )
