@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import os
 import random
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -245,3 +246,12 @@ def sections(compiled: Callable[[str, str], Path]) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture
+def broken_copy(tmp_path: Path) -> Path:
+    """A copy of the package, in a folder with a space in its name, to break modules of."""
+    package = Path(importlib.util.find_spec("ftdemo").origin).parent
+    copy = tmp_path / "with space" / "ftdemo"
+    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy

@@ -1,9 +1,7 @@
 """The command line: the import check of ftdemo's own modules, and what all commands share."""
 
 import importlib.metadata
-import importlib.util
 import json
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -87,15 +85,6 @@ def test_one_line_on_a_build_with_the_gil(fresh_python):
 def test_colour(fresh_python, env):
     done = fresh_python("-m", "ftdemo", env=env)
     assert ("\x1b[" in done.stdout) is ("FORCE_COLOR" in env and FREE_THREADED)
-
-
-@pytest.fixture
-def broken_copy(tmp_path):
-    """A copy of the package, in a folder with a space in its name, to break modules of."""
-    package = Path(importlib.util.find_spec("ftdemo").origin).parent
-    copy = tmp_path / "with space" / "ftdemo"
-    shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    return copy
 
 
 @pytest.mark.all_modules

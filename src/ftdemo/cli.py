@@ -231,9 +231,9 @@ def _demo(options: argparse.Namespace) -> int:
     if options.plot is not None:
         if options.names != ["scaling"]:
             options.parser.error("--plot is for scaling alone: ftdemo demo scaling --plot FILE.svg")
-        from importlib.util import find_spec
-
-        if find_spec("matplotlib") is None:
+        try:
+            from ftdemo.demos import plot
+        except ImportError:
             options.parser.error("--plot needs matplotlib: pip install 'ftdemo[plot]'")
     if options.list:
         return _demo_list(options, names)
@@ -249,8 +249,6 @@ def _demo(options: argparse.Namespace) -> int:
             if not options.json:
                 report.print_demo(done[-1], explain=bool(options.names))
         if options.plot is not None:
-            from ftdemo.demos import plot
-
             with report.progress("drawing"):
                 plot.draw(options.plot)
     except KeyboardInterrupt:

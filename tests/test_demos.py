@@ -1,0 +1,253 @@
+"""`ftdemo demo`: every claim is seen here, and every demo can fail; none can spoil the others."""
+
+import inspect
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from ftdemo import demos
+from ftdemo.demos import api
+
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+README = Path(__file__).parent.parent / "README.md"
+ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| (?P<claim>.+) \|$", re.M)
+
+pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
+
+# Why a demo may show nothing: only where it is so.
+ABI3T = "not in the wheel for the stable ABI"
+REASONS = {
+    "scaling": ["others use them"] if FREE_THREADED else [],
+    "one-import": ["others use them", ABI3T] if FREE_THREADED else [ABI3T],
+    "legacy-unlocked": [ABI3T],
+    "refcount": [ABI3T],
+    "overhead": ["needs the other build", "3.13 is the first"],
+}
+
+
+def run(fresh_python, *arguments, env=None):
+    done = fresh_python("-m", "ftdemo", "demo", *arguments, env=env)
+    return done, json.loads(done.stdout) if "--json" in arguments else None
+
+
+@pytest.mark.parametrize("name", demos.NAMES)
+def test_its_claim_is_seen(fresh_python, name):
+    done, result = run(fresh_python, name, "--quick", "--json")
+    assert result["version"] == 1
+    assert result["interpreter"]["free_threaded"] is FREE_THREADED
+    (demo,) = result["demos"]
+    assert list(demo) == ["name", "claim", "outcome", "detail", "measured"]
+    assert (demo["name"], demo["claim"]) == (name, demos.claim(name))
+    if demo["outcome"] == "skip":
+        reasons = REASONS.get(name, []) + (["needs two cores"] if CORES == 1 else [])
+        assert any(reason in demo["detail"] for reason in reasons), demo["detail"]
+    else:
+        assert demo["outcome"] == "seen", demo["detail"]
+        assert demo["measured"]
+    assert result["summary"] == {o: int(o == demo["outcome"]) for o in api.OUTCOMES}
+    assert (done.returncode, done.stderr) == (3 if demo["outcome"] == "skip" else 0, "")
+
+
+def test_each_is_one_short_documented_program():
+    folder = Path(demos.__file__).parent
+    for name in demos.NAMES:
+        module = demos.load(name)
+        assert Path(module.__file__) == folder / f"{name.replace('-', '_')}.py"
+        assert len(Path(module.__file__).read_text(encoding="utf-8").splitlines()) < 100, name
+        assert re.search(r"^\n.+?\n\nSource: ", module.__doc__.partition("\n")[2], re.S), name
+
+
+def test_list(fresh_python):
+    done, _ = run(fresh_python, "--list")
+    rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]]
+    assert rows == [[name, demos.claim(name)] for name in demos.NAMES]
+    if README.exists():
+        assert ROW.findall(README.read_text(encoding="utf-8")) == [tuple(row) for row in rows]
+
+
+def test_a_named_demo_is_explained_and_all_end_with_a_table(fresh_python):
+    done, _ = run(fresh_python, "collections", "--quick")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
+        "collections: " + inspect.cleandoc(demos.load("collections").__doc__)
+    )
+    assert "\n\nseen: 4 threads wrote" in done.stdout
+
+
+# What a demo uses is replaced, so that its claim is wrong, and it must notice.
+WRONG = {
+    "gil": "m.gil_after = lambda *a, **k: 'neither'",
+    "scaling": "m.is_gil_enabled = lambda: False; m.DETACHES = True",  # run with the GIL
+    "one-import": "sys.modules['ftdemo.legacy'] = sys",  # which does not bring the GIL back
+    "race": "m.threading = Fake(Lock=contextlib.nullcontext)",
+    "check-then-act": "m.with_lock = lambda cache, key: cache.setdefault(key, 0) or [key]",
+    "iterator": "m.ftdemo = Fake(Tickets=lambda start, stop: iter([start] * stop))",
+    "collections": "m.append = lambda all, first, n: all.extend(range(first, first + n - 1))",
+    "deadlock": "m.ftdemo = Fake(Account=int, transfer=lambda *a: 0, total=lambda *a: 0)",
+    "suspension": "m.PATIENCE = 0.5; m.section = mutex",
+    "legacy-unlocked": "m.missing = lambda *a: 1",
+    "refcount": "m.counts = lambda thing: dict.fromkeys(['all', 'owner', 'others'], 1)",
+    "gc": "m.gc = Fake(disable=int, get_threshold=int, collect=lambda *a: time.sleep(0.2))",
+    "memory": "m.takes_pymalloc = lambda python: m.FREE_THREADED",
+    "overhead": "m.partner = int; m.both_builds = lambda _: {0: 'a', 1: 'b'}; m.ask = slower",
+    "abi": "m.FREE_THREADED = not m.FREE_THREADED",
+}
+PROGRAM = """
+import contextlib, sys, threading, time
+from types import SimpleNamespace as Fake
+from ftdemo.demos import common, load
+
+lock = threading.RLock()
+def mutex(a, *functions):
+    with lock:
+        for function in functions:
+            function()
+
+def slower(python, *arguments):
+    ratio = 10 if sys.version_info >= (3, 14) else 0.5
+    return {"in Python": {"a": 1, "b": ratio}[python]}
+
+common.DEADLINE = 1
+m = load(NAME)
+try:
+    print(m.demo(quick=True).seen)
+except common.SkipDemo as reason:
+    print("skip:", reason)
+"""
+
+
+@pytest.mark.parametrize("name", demos.NAMES)
+def test_it_can_fail(fresh_python, name):
+    if name == "one-import" and not FREE_THREADED:
+        pytest.skip("on this build the GIL is on whatever is imported")
+    program = PROGRAM.replace("NAME", repr(name)).replace("try:", f"{WRONG[name]}\ntry:")
+    done = fresh_python("-c", program, env={"PYTHON_GIL": "1"} if name == "scaling" else {})
+    if done.stdout.startswith("skip: "):
+        reasons = [*REASONS.get(name, []), "others use them", "needs two cores"]
+        assert any(reason in done.stdout for reason in reasons), done.stdout
+    else:
+        assert done.stdout == "False\n", done.stderr
+
+
+BROKEN = {
+    "os.abort()": ("not seen", "killed by SIGABRT"),
+    "time.sleep(600)": ("not seen", "timed out after 5 s"),
+    "raise RuntimeError('oops')": ("not seen", "exited with status 1: RuntimeError: oops"),
+    "os._exit(0)": ("not seen", "exited with status 0"),
+    "raise SkipDemo('no reason')": ("skip", "no reason"),
+    "print('{\"outcome\"'); os.close(1); os.close(2); return Finding(True, 'fine', {})": (
+        "seen",
+        "fine",
+    ),
+}
+
+
+@pytest.fixture
+def break_demo(broken_copy):
+    """Replace what a demo does, in a copy of the package; gives the environment to find it in."""
+
+    def replace(name, code):
+        lines = ["import os, time", "from ftdemo.demos.common import *", "def demo(*, quick):"]
+        source = [f'"""{demos.claim(name)}"""', *lines, f"    {code}"]
+        (broken_copy / f"demos/{name}.py").write_text("\n".join(source), encoding="utf-8")
+        return {"PYTHONPATH": str(broken_copy.parent)}
+
+    return replace
+
+
+@pytest.mark.parametrize("code", BROKEN)
+@pytest.mark.skipif(os.name == "nt", reason="it has no signals")
+def test_whatever_a_demo_does_is_reported(fresh_python, break_demo, code):
+    env = break_demo("race", code)
+    program = (
+        "import json; from ftdemo.demos.api import *; result = collect(list(run(['race'], "
+        "timeout=5))); print(json.dumps([result['demos'][0], exit_code(result)]))"
+    )
+    demo, exit_code = json.loads(fresh_python("-c", program, env=env).stdout)
+    outcome, detail = BROKEN[code]
+    assert demo["outcome"] == outcome
+    assert demo["detail"].endswith(detail)
+    assert exit_code == {"seen": 0, "not seen": 1, "skip": 3}[outcome]
+
+
+def test_one_that_is_not_seen_among_others_is_exit_code_1(fresh_python, break_demo):
+    env = break_demo("race", "return Finding(False, 'nothing lost', {})")
+    done, _ = run(fresh_python, "race", "collections", "--quick", env=env)
+    assert done.returncode == 1
+    assert "not seen: nothing lost" in done.stdout
+    assert "\n\nseen: 4 threads" in done.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="it has no signals")
+def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
+    note = tmp_path / "pid"
+    hang = f"Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    env = os.environ | break_demo("race", hang)
+    command = [sys.executable, "-m", "ftdemo", "demo", "collections", "race", "--quick", "--json"]
+    with subprocess.Popen(
+        command,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        # as a shell may have it ignored
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    ) as process:
+        while not (note.exists() and note.read_text()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate()
+    assert process.returncode == 2
+    assert err.decode().endswith("interrupted: these are the demos so far\n")
+    assert [demo["name"] for demo in json.loads(out)["demos"]] == ["collections"]
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(note.read_text()), 0)
+
+
+def test_gil_is_about_what_was_asked_and_no_other_demo_is(fresh_python):
+    env = {"PYTHON_GIL": "1"}
+    _, result = run(fresh_python, "gil", "suspension", "--quick", "--json", env=env)
+    gil, suspension = result["demos"]
+    assert gil["measured"]["here"] == "on"
+    assert gil["measured"]["why"] == ("PYTHON_GIL=1" if FREE_THREADED else "the build")
+    assert {gil["outcome"], suspension["outcome"]} == {"seen"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no-such-demo"], f"no demo 'no-such-demo'; there are: {', '.join(demos.NAMES)}"),
+        (["--plot", "x.svg"], "--plot is for scaling alone"),
+        (["race", "--plot", "x.svg"], "--plot is for scaling alone"),
+    ],
+)
+def test_usage_errors(fresh_python, arguments, message):
+    done, _ = run(fresh_python, *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert message in done.stderr
+
+
+def test_no_plot_without_matplotlib(fresh_python, tmp_path):
+    program = "import sys; sys.modules['matplotlib'] = None; from ftdemo.cli import main; main()"
+    done = fresh_python("-c", program, "demo", "scaling", "--plot", str(tmp_path / "x.svg"))
+    assert done.returncode == 2
+    assert "--plot needs matplotlib: pip install 'ftdemo[plot]'" in done.stderr
+
+
+def test_plot(fresh_python, tmp_path):
+    pytest.importorskip("matplotlib")
+    file = tmp_path / "scaling.svg"
+    run(fresh_python, "scaling", "--quick", "--plot", str(file))
+    text = file.read_text(encoding="utf-8")
+    for said in ("threads", sys.version.split()[0], platform.machine(), "cores"):
+        assert said in text
