@@ -15,11 +15,12 @@ from pathlib import Path
 import pytest
 
 from ftdemo import demos
-from ftdemo.demos import api
+from ftdemo.demos import api, report
 
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 README = Path(__file__).parent.parent / "README.md"
+DOCUMENT = README.with_name("docs") / "free-threading.md"
 ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| (?P<claim>.+) \|$", re.M)
 
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
@@ -67,6 +68,15 @@ def test_each_is_one_short_documented_program():
         assert re.search(r"^\n.+?\n\nSource: ", module.__doc__.partition("\n")[2], re.S), name
 
 
+def test_all_end_with_a_table(capsys):
+    demo = {"name": "race", "claim": "wins", "outcome": "seen", "detail": "it did", "measured": {}}
+    report.print_table(api.collect([demo, demo | {"name": "gc", "outcome": "not seen"}]))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["race", "seen", "wins"] in rows
+    assert ["gc", "not", "seen", "wins"] in rows
+    assert rows[-1] == ["1", "seen,", "1", "not", "seen"]
+
+
 def test_list(fresh_python):
     done, _ = run(fresh_python, "--list")
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]]
@@ -75,7 +85,14 @@ def test_list(fresh_python):
         assert ROW.findall(README.read_text(encoding="utf-8")) == [tuple(row) for row in rows]
 
 
-def test_a_named_demo_is_explained_and_all_end_with_a_table(fresh_python):
+@pytest.mark.skipif(not DOCUMENT.exists(), reason="the documentation is not beside the tests")
+def test_the_document_shows_what_each_demo_printed():
+    text = DOCUMENT.read_text(encoding="utf-8")
+    shown = re.findall(r"^```text\n([\w-]+): (.+)\n\n(seen): .+\n```$", text, re.M)
+    assert sorted(shown) == sorted((name, demos.claim(name), "seen") for name in demos.NAMES)
+
+
+def test_a_named_demo_is_explained(fresh_python):
     done, _ = run(fresh_python, "collections", "--quick")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
@@ -105,7 +122,7 @@ WRONG = {
 PROGRAM = """
 import contextlib, sys, threading, time
 from types import SimpleNamespace as Fake
-from ftdemo.demos import common, load
+from ftdemo.demos import common, gains, load
 
 lock = threading.RLock()
 def mutex(a, *functions):
@@ -118,6 +135,7 @@ def slower(python, *arguments):
     return {"in Python": {"a": 1, "b": ratio}[python]}
 
 common.DEADLINE = 1
+gains.attempts = lambda _: common.attempts()
 m = load(NAME)
 try:
     print(m.demo(quick=True).seen)
@@ -200,7 +218,7 @@ def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # as a shell may have it ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         while not (note.exists() and note.read_text()):
             assert process.poll() is None

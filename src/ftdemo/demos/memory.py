@@ -56,10 +56,12 @@ def demo(*, quick: bool) -> Finding:
     mimalloc = {build: not takes_pymalloc(python) for build, python in builds.items()}
     pointer = 8 if sys.maxsize > 2**32 else 4
     headers = {"with the GIL": 2 * pointer, "free-threaded": 3 * pointer + 8}
+    threads = [found[build].get("a thread", 0) for build in builds]
     whats = found[next(iter(builds))]
     rows = [f"{what} {' / '.join(str(found[build][what]) for build in builds)}" for what in whats]
     return Finding(
         all(found[build]["object()"] == headers[build] for build in builds)
+        and threads == sorted(threads)
         and all(mimalloc[build] is (build == "free-threaded") for build in builds),
         f"bytes {' / '.join(builds)}: {', '.join(rows)}; mimalloc alone: "
         f"{' / '.join('yes' if mimalloc[build] else 'no' for build in builds)}",
