@@ -164,7 +164,7 @@ def sanitize(session: nox.Session, which: str, python: str, *options: str) -> No
     """Compile ftdemo for this interpreter with a sanitizer, and run its tests."""
     flags = SANITIZERS[which]
     # To setuptools, these are instead of the interpreter's own, -fsanitize=thread among them.
-    env = {"CFLAGS": f"-g -O1 {flags}", "LDFLAGS": flags}
+    env = {"CFLAGS": f"-g -O1 {flags}", "LDFLAGS": flags, "PYTHONDONTWRITEBYTECODE": ""}
     dist = Path(session.create_tmp()) / "dist"
     shutil.rmtree(dist, ignore_errors=True)
     build = (sys.executable, "-m", "uv", "build", "-q", "--python", python, "--out-dir", str(dist))
@@ -260,8 +260,9 @@ def package(session: nox.Session) -> None:
 
     Takes a folder to put them in. The wheel is built offline, as those who repackage do.
     """
-    session.install("build[uv]", *group("test"), *group("wheels"), ".")
+    session.install("build[uv]", *group("test"), *group("wheels"), ".[plot]")
     session.run("pytest", "tests/test_release.py")
+    session.run("pytest", "tests/test_demos.py", "-k", "plot")
     python = free_threaded_python(session)
     temporary = Path(session.create_tmp())
     dist = Path(session.posargs[0]) if session.posargs else temporary / "dist"

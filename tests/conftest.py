@@ -140,7 +140,7 @@ def together(in_threads: InThreads) -> Together:
         arrived: list[None] = []
         at_once: list[bool] = []
         in_vain = [None] if is_gil_enabled() or CORES == 1 else []
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 5
 
         def crossings() -> Iterator[float]:
             """Let all threads through at the same moment, and give the time, again and again."""
@@ -157,8 +157,8 @@ def together(in_threads: InThreads) -> Together:
             for n in range(times):
                 while not in_vain:
                     first, second = next(cross), next(cross)
-                    # Far less than a time slice: so no thread had to wait for another's core.
-                    at_once.append(second - first < 50e-6)
+                    # Less than a time slice, which whoever has no core of its own waits for.
+                    at_once.append(second - first < 300e-6)
                     if second > deadline:
                         in_vain.append(None)
                     next(cross)
