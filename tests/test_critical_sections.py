@@ -117,6 +117,52 @@ def test_section2_of_one_object_twice(sections):
     assert not sections.held(a)
 
 
+OPERATIONS = {
+    "deposit": lambda a, b: a.deposit(1),
+    "withdraw": lambda a, b: a.withdraw(1),
+    "balance": lambda a, b: a.balance,
+    "transfer_to": lambda a, b: a.transfer_to(b, 1),
+    "transfer_to_it": lambda a, b: b.transfer_to(a, 1),
+    "transfer": lambda a, b: ftdemo.transfer(a, b, 1),
+    "transfer_it": lambda a, b: ftdemo.transfer(b, a, 1),
+    "total": ftdemo.total,
+    "total_with_it": lambda a, b: ftdemo.total(b, a),
+}
+
+
+def overtakes(sections, in_threads, thing, operation):
+    """Whether an operation gets done while another thread is in a section on the thing."""
+    inside, done = Shared(), Shared()
+
+    def hold():
+        inside.happened = True
+        done.wait(at_most=500_000)  # longer than a time slice
+        return done.happened
+
+    def operate():
+        inside.wait()
+        operation()
+        done.happened = True
+
+    return in_threads(partial(sections.section, thing, hold), operate)[0]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_an_account_waits_for_who_is_inside(sections, in_threads, name):
+    a, b = ftdemo.Account(100), ftdemo.Account(100)
+    operation = partial(OPERATIONS[name], a, b)
+    overtaken = [overtakes(sections, in_threads, a, operation) for _ in range(9)]
+    # The interpreter may stop all threads for reasons of its own, which suspends the section.
+    assert overtaken.count(False) > 5, overtaken
+
+
+def test_tickets_wait_for_who_is_inside(sections, in_threads):
+    tickets = ftdemo.Tickets()
+    operation = partial(next, tickets)
+    overtaken = [overtakes(sections, in_threads, tickets, operation) for _ in range(9)]
+    assert overtaken.count(False) > 5, overtaken
+
+
 @pytest.mark.skipif(
     sys.version_info < (3, 14),
     reason="in 3.13t, a section on the same object suspends the outer one",
