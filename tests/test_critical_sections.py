@@ -27,8 +27,11 @@ def no_collection():
     gc.enable()
 
 
-class Shared:
-    """An object to take the lock of, and a place for what happened to it."""
+class Sign:
+    """What one thread gives another one, which waits for it without blocking.
+
+    Never the object that is locked: to look at it may take that lock.
+    """
 
     def __init__(self):
         self.happened = False
@@ -40,7 +43,7 @@ class Shared:
 
 def test_a_section_is_suspended_when_its_thread_blocks(sections, in_threads):
     """Two threads are inside the same section at once."""
-    a, first_is_in, second_was_in = Shared(), threading.Event(), threading.Event()
+    a, first_is_in, second_was_in = object(), threading.Event(), threading.Event()
 
     def first():
         first_is_in.set()
@@ -63,24 +66,25 @@ def test_nested_sections_lose_the_outer_lock(sections, in_threads):
     """The inner lock is waited for, and meanwhile anyone may take the outer one."""
 
     def try_it():
-        a, b = Shared(), Shared()
+        a, b = object(), object()
+        a_is_taken, b_is_taken = Sign(), Sign()
 
         def inner():
             return sections.held(a), sections.held(b)
 
         def outer():
             assert sections.held(a)
-            a.happened = True
-            b.wait()
+            a_is_taken.happened = True
+            b_is_taken.wait()
             return sections.section(b, inner)
 
         def hold_b():
-            b.happened = True
+            b_is_taken.happened = True
             while sections.held(a):  # for ever, if the outer lock were kept
                 pass
 
         def enter_b():
-            a.wait()
+            a_is_taken.wait()
             sections.section(b, hold_b)
 
         return in_threads(partial(sections.section, a, outer), enter_b)[0]
@@ -91,19 +95,19 @@ def test_nested_sections_lose_the_outer_lock(sections, in_threads):
 
 def test_section2_holds_both(sections, in_threads):
     """It waits for the second lock too, and then has the first one again."""
-    a, b = Shared(), Shared()
+    a, b, b_is_taken, both_are_asked_for = object(), object(), Sign(), Sign()
 
     def both():
         return sections.held(a), sections.held(b)
 
     def enter_both():
-        b.wait()
-        a.happened = True
+        b_is_taken.wait()
+        both_are_asked_for.happened = True
         return sections.section2(a, b, both)
 
     def hold_b():
-        b.happened = True
-        a.wait()
+        b_is_taken.happened = True
+        both_are_asked_for.wait()
         for _ in range(10_000):  # so that the other one waits, as a rule
             pass
 
@@ -112,7 +116,7 @@ def test_section2_holds_both(sections, in_threads):
 
 
 def test_section2_of_one_object_twice(sections):
-    a = Shared()
+    a = object()
     assert sections.section2(a, a, partial(sections.held, a)) is True
     assert not sections.held(a)
 
@@ -132,7 +136,7 @@ OPERATIONS = {
 
 def overtakes(sections, in_threads, thing, operation):
     """Whether an operation gets done while another thread is in a section on the thing."""
-    inside, done = Shared(), Shared()
+    inside, done = Sign(), Sign()
 
     def hold():
         inside.happened = True
@@ -173,7 +177,7 @@ def test_a_transfer_waits_for_both_accounts(sections, in_threads):
     b, a = sorted([ftdemo.Account(100), ftdemo.Account(100)], key=id)
     unchanged = []
     for _ in range(9):
-        holding, asking, watching = Shared(), Shared(), Shared()
+        holding, asking, watching = Sign(), Sign(), Sign()
 
         def hold_b(holding=holding, watching=watching):
             holding.happened = True
