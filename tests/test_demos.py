@@ -106,7 +106,7 @@ WRONG = {
     "gil": "m.gil_after = lambda *a, **k: 'neither'",
     "scaling": "m.is_gil_enabled = lambda: False; m.DETACHES = True",  # run with the GIL
     "one-import": "sys.modules['ftdemo.legacy'] = sys",  # which does not bring the GIL back
-    "race": "m.threading = Fake(Lock=contextlib.nullcontext)",
+    "race": "m.Counter.add_locked = lambda self, steps: None",
     "check-then-act": "m.with_lock = lambda cache, key: cache.setdefault(key, 0) or [key]",
     "iterator": "m.ftdemo = Fake(Tickets=lambda start, stop: iter([start] * stop))",
     "collections": "m.append = lambda all, first, n: all.extend(range(first, first + n - 1))",
@@ -120,7 +120,7 @@ WRONG = {
     "abi": "m.FREE_THREADED = not m.FREE_THREADED",
 }
 PROGRAM = """
-import contextlib, sys, threading, time
+import sys, threading, time
 from types import SimpleNamespace as Fake
 from ftdemo.demos import common, gains, load
 
