@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 
@@ -16,9 +15,8 @@ import pytest
 
 from ftdemo import demos
 from ftdemo.demos import api, report
+from ftdemo.demos.common import FREE_THREADED, cores
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 README = Path(__file__).parent.parent / "README.md"
 DOCUMENT = README.with_name("docs") / "free-threading.md"
 ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| (?P<claim>.+) \|$", re.M)
@@ -28,8 +26,8 @@ pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 # Why a demo may show nothing: only where it is so.
 ABI3T = "not in the wheel for the stable ABI"
 REASONS = {
-    "scaling": ["others use them"] if FREE_THREADED else [],
-    "one-import": ["others use them", ABI3T] if FREE_THREADED else [ABI3T],
+    "scaling": ["others use them"],
+    "one-import": ["others use them", ABI3T],
     "legacy-unlocked": [ABI3T],
     "refcount": [ABI3T],
     "overhead": ["needs the other build", "3.13 is the first"],
@@ -50,7 +48,7 @@ def test_its_claim_is_seen(fresh_python, name):
     assert list(demo) == ["name", "claim", "outcome", "detail", "measured"]
     assert (demo["name"], demo["claim"]) == (name, demos.claim(name))
     if demo["outcome"] == "skip":
-        reasons = REASONS.get(name, []) + (["needs two cores"] if CORES == 1 else [])
+        reasons = REASONS.get(name, []) + (["needs two cores"] if cores() == 1 else [])
         assert any(reason in demo["detail"] for reason in reasons), demo["detail"]
     else:
         assert demo["outcome"] == "seen", demo["detail"]
@@ -151,7 +149,7 @@ def test_it_can_fail(fresh_python, name):
     program = PROGRAM.replace("NAME", repr(name)).replace("try:", f"{WRONG[name]}\ntry:")
     done = fresh_python("-c", program, env={"PYTHON_GIL": "1"} if name == "scaling" else {})
     if done.stdout.startswith("skip: "):
-        reasons = [*REASONS.get(name, []), "others use them", "needs two cores"]
+        reasons = [*REASONS.get(name, []), "needs two cores"]
         assert any(reason in done.stdout for reason in reasons), done.stdout
     else:
         assert done.stdout == "False\n", done.stderr

@@ -8,20 +8,20 @@ from collections.abc import Callable
 
 from ftdemo.demos.common import SkipDemo, attempts, in_threads, seconds_of
 
-# Waits to be told, then measures how long it takes for what is always the same.
+# Says that it is there, waits to be told, and says when it is done with what is always the same.
 WORKER = """
-import time
+print(flush=True)
 input()
-start = time.perf_counter()
 sum(i * i for i in range(1_000_000))
-print(time.perf_counter() - start)
+print(flush=True)
 """
 
 
-def gain(work: Callable[[], object], threads: int) -> float:
-    """How many times faster threads do what one after the other does.
+def gain(work: Callable[[], object], threads: int) -> tuple[float, float]:
+    """How many times faster threads do what one after the other does, and on how many cores.
 
-    The median of pairs, each measured in turn: when the machine's speed changes, so do both.
+    Medians of pairs, each measured in turn: when the machine's speed changes, so do both. Threads
+    get more of a busy machine's time than one, but cannot use two cores unless they run at once.
     """
 
     def one_after_the_other() -> None:
@@ -31,7 +31,14 @@ def gain(work: Callable[[], object], threads: int) -> float:
     def at_once() -> None:
         in_threads(*[work] * threads)
 
-    return statistics.median(seconds_of(one_after_the_other) / seconds_of(at_once) for _ in "12345")
+    ratios, used = [], []
+    for _ in range(5):
+        alone = seconds_of(one_after_the_other)
+        before = time.process_time()
+        together = seconds_of(at_once)
+        ratios.append(alone / together)
+        used.append((time.process_time() - before) / together)
+    return statistics.median(ratios), statistics.median(used)
 
 
 def no_gain(ratio: float) -> bool:
@@ -50,20 +57,27 @@ def full_gain(ratio: float, threads: int) -> bool:
 def processes_gain(count: int) -> float:
     """The same for processes, which share no GIL: a control that shows if there are free cores."""
 
-    def slowest(of: int) -> float:
+    def seconds_for(of: int) -> float:
         command = [sys.executable, "-I", "-S", "-c", WORKER]
         workers = [
             subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
             for _ in range(of)
         ]
-        time.sleep(0.05)  # let them start; who is late makes the gain larger, never smaller
-        for worker in workers:
-            assert worker.stdin is not None
-            worker.stdin.write(b"\n")
-            worker.stdin.flush()
-        return max(float(worker.communicate()[0]) for worker in workers)
 
-    return statistics.median(count * slowest(1) / slowest(count) for _ in "123")
+        def tell_and_wait() -> None:
+            for worker in workers:
+                assert worker.stdin is not None
+                worker.stdin.write(b"\n")
+                worker.stdin.flush()
+            for worker in workers:
+                worker.communicate()
+
+        for worker in workers:
+            assert worker.stdout is not None
+            worker.stdout.readline()
+        return seconds_of(tell_and_wait)
+
+    return statistics.median(count * seconds_for(1) / seconds_for(count) for _ in "123")
 
 
 def measure(
@@ -71,19 +85,26 @@ def measure(
 ) -> tuple[float, bool]:
     """Measure until it is clear that threads gain, or do not: the gain, and whether it was.
 
-    Where threads should gain, and it does not show, processes are the control. Only if they do,
-    and threads never did, is it seen that threads do not; else the demo is skipped.
+    That they do not where they should is seen only if they never did, and processes, the control,
+    always; that they do where they should not, only if they used more than one core. Else others
+    use the cores, and the demo is skipped.
     """
-    ratios, controls = [], []
+    ratios, used, controls = [], [], []
     for _ in attempts(seconds):
-        ratios.append(gain(work, threads))
-        if full_gain(ratios[-1], threads) if gains else no_gain(ratios[-1]):
-            return ratios[-1], True
+        ratio, so_many = gain(work, threads)
+        if full_gain(ratio, threads) if gains else no_gain(ratio):
+            return ratio, True
+        ratios.append(ratio)
+        used.append(so_many)
         controls.append(processes_gain(threads))
-    control = statistics.median(controls)
-    if gains and not (no_gain(max(ratios)) and full_gain(control, threads)):
+    if gains:
+        wrong = no_gain(max(ratios)) and full_gain(min(controls), threads)
+    else:
+        wrong = not no_gain(min(used))
+    if not wrong:
         raise SkipDemo(
             f"needs {threads} cores, and others use them: {threads} processes are "
-            f"{control:.2f} times as fast as one, threads {max(ratios):.2f} times"
+            f"{min(controls):.2f} to {max(controls):.2f} times as fast as one, threads "
+            f"{min(ratios):.2f} to {max(ratios):.2f} times, on {max(used):.2f} cores"
         )
     return ratios[-1], False
