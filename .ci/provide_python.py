@@ -277,17 +277,16 @@ def main() -> int:
     options = parser.parse_args()
     if options.headers:
         return provide_headers()
-    only = options.only or ("source" if options.sanitizer else None)
     suffix = "-tsan" if options.sanitizer else ""
 
     python = find(suffix) if options.only in {None, "find"} else None
     reasons = []
-    if python is None and only in {None, "uv"}:
+    if python is None and options.only in {None, "uv"} and not suffix:  # uv has none of those
         try:
             python = from_uv()
         except UnavailableError as error:
             reasons.append(str(error))
-    if python is None and only in {None, "source"}:
+    if python is None and options.only in {None, "source"}:
         cache().mkdir(parents=True, exist_ok=True)
         try:
             with tempfile.TemporaryDirectory(prefix="build-", dir=cache()) as work:

@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 from typing import Protocol, TypeVar
@@ -99,29 +99,9 @@ def in_threads() -> InThreads:
 
     An exception in a thread is raised here. Where threads hang, faulthandler_timeout ends the run.
     """
+    from ftdemo.demos.common import in_threads
 
-    def run(*functions: Callable[[], T]) -> list[T]:
-        barrier = threading.Barrier(len(functions))
-        results: list[T | None] = [None] * len(functions)
-        errors: list[BaseException] = []
-
-        def call(index: int, function: Callable[[], T]) -> None:
-            try:
-                barrier.wait()
-                results[index] = function()
-            except BaseException as error:
-                errors.append(error)
-
-        threads = [threading.Thread(target=call, args=pair) for pair in enumerate(functions)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if errors:
-            raise errors[0]
-        return results  # type: ignore[return-value]
-
-    return run
+    return in_threads
 
 
 class Together(Protocol):
@@ -174,17 +154,17 @@ def together(in_threads: InThreads) -> Together:
     return run
 
 
+def load(spec: ModuleSpec) -> ModuleType:
+    """Make a new module of spec, whatever has been imported."""
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.fixture
 def another_module() -> Callable[[], ModuleType]:
     """Import ftdemo._ready once more, as another module with a state of its own."""
-
-    def load() -> ModuleType:
-        spec = importlib.util.find_spec("ftdemo._ready")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
+    return lambda: load(importlib.util.find_spec("ftdemo._ready"))
 
 
 class FreshPython(Protocol):
@@ -213,25 +193,17 @@ def fresh_python() -> FreshPython:
     return run
 
 
-SETUP = """
-import os, sys
-from setuptools import Extension, setup
-name = sys.argv[1]
-flags = [] if os.name == "nt" else ["-Wall", "-Wextra", "-Werror"]
-setup(name=name, packages=[], script_args=["-q", "build_ext", "--inplace"],
-      ext_modules=[Extension(name, [name + ".c"], extra_compile_args=flags)])
-"""
-
-
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
     """compiled(name, code): an extension module that a test is about; gives its path."""
 
     def build(name: str, code: str) -> Path:
-        folder = tmp_path_factory.mktemp(name)
-        (folder / f"{name}.c").write_text(code, encoding="utf-8")
-        subprocess.run([sys.executable, "-c", SETUP, name], cwd=folder, check=True, timeout=240)
-        (built,) = [p for p in folder.glob(f"{name}.*") if p.suffix in {".so", ".pyd"}]
+        source = tmp_path_factory.mktemp(name) / f"{name}.c"
+        source.write_text(code, encoding="utf-8")
+        flags = [] if os.name == "nt" else ["-Wall", "-Wextra", "-Werror"]
+        command = [sys.executable, Path(__file__).with_name("extension.py"), source.name, *flags]
+        subprocess.run(command, cwd=source.parent, check=True, timeout=240)
+        (built,) = [p for p in source.parent.iterdir() if p.suffix in {".so", ".pyd"}]
         return built
 
     return build
@@ -242,10 +214,7 @@ def sections(compiled: Callable[[str, str], Path]) -> ModuleType:
     """section(a, f) and section2(a, b, f) call f inside, held(a) says if the lock is taken."""
     source = Path(__file__).with_name("critical_sections.c")
     built = compiled(source.stem, source.read_text(encoding="utf-8"))
-    spec = importlib.util.spec_from_file_location(source.stem, built)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(importlib.util.spec_from_file_location(source.stem, built))
 
 
 @pytest.fixture

@@ -171,22 +171,10 @@ FORGOTTEN = """
 #undef Py_GIL_DISABLED
 #include <Python.h>
 
-static PyModuleDef_Slot slots[] = {
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-    {0, NULL},
-};
+static PyMethodDef methods[] = {{NULL, NULL, 0, NULL}};
 
-static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "forgotten",
-    .m_slots = slots,
-};
-
-PyMODINIT_FUNC
-PyInit_forgotten(void)
-{
-    return PyModuleDef_Init(&module_def);
-}
+#define MODULE forgotten
+#include "module.h"
 """
 
 

@@ -39,12 +39,6 @@ import sys, sysconfig
 print(sysconfig.get_config_var("CC").split()[0])
 print(bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
 """
-SETUP = f"""
-from setuptools import Extension, setup
-canary = Extension("canary", ["canary.c"], include_dirs=[{str(PROJECT / "csrc")!r}])
-setup(name="canary", packages=[], script_args=["-q", "build_ext", "--inplace"],
-      ext_modules=[canary])
-"""
 CALL = """
 import canary, sys, threading
 function, threads = getattr(canary, sys.argv[1]), int(sys.argv[2])
@@ -88,9 +82,7 @@ class Sanitizer:
         compiler, free_threaded = asked.stdout.split()
         self.free_threaded = free_threaded == "True"
         log = f"log_path='{folder / 'report'}':exitcode=0"
-        self.environment = os.environ | {
-            "PYTHONPATH": str(folder),
-        }
+        self.environment = os.environ | {"PYTHONPATH": str(folder)}
         self.build()
         if which == "thread":
             self.environment["TSAN_OPTIONS"] = f"{log}:suppressions='{suppressions}'"
@@ -100,7 +92,7 @@ class Sanitizer:
         self.environment |= {
             "LD_PRELOAD": found.stdout.strip(),
             "ASAN_OPTIONS": f"{log}:detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=12",
-            "UBSAN_OPTIONS": f"{log}:print_stacktrace=1",
+            "UBSAN_OPTIONS": "print_stacktrace=1",
         }
         if not self.free_threaded:  # which has no other allocator than mimalloc
             self.environment["PYTHONMALLOC"] = "malloc"
@@ -108,7 +100,9 @@ class Sanitizer:
     def build(self) -> None:
         """Compile the canary."""
         shutil.copy2(HERE / "canary.c", self.folder)
-        subprocess.run([self.python, "-c", SETUP], cwd=self.folder, check=True)
+        subprocess.run(
+            [self.python, PROJECT / "tests/extension.py", "canary.c"], cwd=self.folder, check=True
+        )
 
     def run(self, *arguments: str) -> Run:
         """Run the interpreter in the project's folder, and collect the reports."""

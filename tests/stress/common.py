@@ -14,8 +14,9 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
-import threading
 import time
+
+from ftdemo.demos import common as demos
 
 SKIPPED = 77
 GRACE = 60  # seconds to finish in, after time is up, before it counts as a hang
@@ -45,26 +46,18 @@ def in_threads(going, functions):
 
     The first exception in a thread stops the others and is raised here.
     """
-    barrier = threading.Barrier(len(functions))
-    results = [None] * len(functions)
-    errors = []
 
-    def call(index, function):
-        try:
-            barrier.wait()
-            results[index] = function()
-        except BaseException as error:
-            errors.append(error)
-            going.stop()
+    def stopping(function):
+        def call():
+            try:
+                return function()
+            except BaseException:
+                going.stop()
+                raise
 
-    threads = [threading.Thread(target=call, args=pair) for pair in enumerate(functions)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if errors:
-        raise errors[0]
-    return results
+        return call
+
+    return demos.in_threads(*map(stopping, functions))
 
 
 def another_module(twin):

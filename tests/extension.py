@@ -1,0 +1,28 @@
+"""Compile a C source in the current folder to an extension module beside it.
+
+    python extension.py NAME.c [FLAG ...]
+
+It may include csrc's compat.h, and module.h beside this file.
+"""
+
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+
+HERE = Path(__file__).resolve().parent
+source, *flags = sys.argv[1:]
+name = Path(source).stem
+setup(
+    name=name,
+    packages=[],
+    script_args=["-q", "build_ext", "--inplace"],
+    ext_modules=[
+        Extension(
+            name,
+            [source],
+            include_dirs=[str(HERE), str(HERE.parent / "csrc")],
+            extra_compile_args=flags,
+        )
+    ],
+)
