@@ -48,7 +48,10 @@ exact_int(PyObject *arg, int64_t *value, int *overflow)
                      (PyObject *)Py_TYPE(arg));
         return -1;
     }
-    *value = PyLong_AsLongLongAndOverflow(arg, overflow);
+    *overflow = 0;
+    if (!compact_value(arg, value)) {
+        *value = PyLong_AsLongLongAndOverflow(arg, overflow);
+    }
     return 0;
 }
 

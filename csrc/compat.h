@@ -32,6 +32,23 @@ PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value,
 }
 #endif
 
+/* The value of an int of one digit, as most are, without a call (3.12's);
+ * false if that needs one. */
+static inline bool
+compact_value(PyObject *op, int64_t *value)
+{
+#if PY_VERSION_HEX >= 0x030C0000 && !defined(Py_LIMITED_API)
+    if (PyUnstable_Long_IsCompact((PyLongObject *)op)) {
+        *value = PyUnstable_Long_CompactValue((PyLongObject *)op);
+        return true;
+    }
+#else
+    (void)op;
+    (void)value;
+#endif
+    return false;
+}
+
 /* A method that takes more than (self, arg), for PyMethodDef. */
 #define CFUNCTION(function) ((PyCFunction)(void (*)(void))(function))
 
