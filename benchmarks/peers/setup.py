@@ -47,6 +47,11 @@ def pybind11() -> Extension:
     return Pybind11Extension("peers.pybind11_mutex", ["pybind11_mutex.cpp"], cxx_std=17)
 
 
+def limits() -> Extension:
+    """Compile what ftdemo itself is compiled with, for what nothing can be faster than."""
+    return Extension("peers.limits", ["limits.c"], include_dirs=["../../csrc"])
+
+
 def possible(*toolkits: Callable[[], Extension]) -> list[Extension]:
     extensions = []
     for toolkit in toolkits:
@@ -62,4 +67,4 @@ def possible(*toolkits: Callable[[], Extension]) -> list[Extension]:
 
 # What an earlier build left there would go into the wheel, even where it cannot be built now.
 shutil.rmtree("build", ignore_errors=True)
-setup(ext_modules=possible(cython, nanobind, pybind11))
+setup(ext_modules=possible(limits, cython, nanobind, pybind11))
