@@ -19,7 +19,7 @@ FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 def cython() -> Extension:
     from Cython.Build import cythonize
 
-    source = Extension("peers.cython_section", ["cython_section.pyx"])
+    source = Extension("peers.cython_section", ["peers/cython_section.pyx"])
     (extension,) = cythonize([source], build_dir="build")
     return extension
 
@@ -33,7 +33,7 @@ def nanobind() -> Extension:
     macros = [("NDEBUG", None), ("NB_COMPACT_ASSERTIONS", None)]
     return Extension(
         "peers.nanobind_lock",
-        ["nanobind_lock.cpp", "nanobind_core.cpp"],
+        ["peers/nanobind_lock.cpp", "peers/nanobind_core.cpp"],
         language="c++",
         include_dirs=[str(root / path) for path in ("include", "src", "ext/robin_map/include")],
         define_macros=[*macros, ("NB_FREE_THREADED", None)] if FREE_THREADED else macros,
@@ -44,12 +44,12 @@ def nanobind() -> Extension:
 def pybind11() -> Extension:
     from pybind11.setup_helpers import Pybind11Extension
 
-    return Pybind11Extension("peers.pybind11_mutex", ["pybind11_mutex.cpp"], cxx_std=17)
+    return Pybind11Extension("peers.pybind11_mutex", ["peers/pybind11_mutex.cpp"], cxx_std=17)
 
 
 def limits() -> Extension:
     """Compile what ftdemo itself is compiled with, for what nothing can be faster than."""
-    return Extension("peers.limits", ["limits.c"], include_dirs=["../../csrc"])
+    return Extension("peers.limits", ["peers/limits.c"], include_dirs=["../../csrc"])
 
 
 def possible(*toolkits: Callable[[], Extension]) -> list[Extension]:
