@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -25,6 +26,7 @@ nox.options.sessions = [
     "asan",
     "tsan",
     "stress",
+    "smoke",
 ]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -37,6 +39,7 @@ os.environ["PATH"] += os.pathsep + str(Path(os.environ.get("FTDEMO_CACHE") or CA
 
 
 STRESS_SKIPPED = 77
+VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def group(name: str) -> tuple[str, ...]:
@@ -56,9 +59,9 @@ def free_threaded_python(session: nox.Session, *options: str) -> str:
     return path.strip()
 
 
-def fresh_environment(session: nox.Session, python: str) -> Path:
+def fresh_environment(session: nox.Session, python: str, name: str = "environment") -> Path:
     """Make an empty virtual environment of the interpreter at path python; gives its scripts."""
-    where = Path(session.create_tmp()) / "environment"
+    where = Path(session.create_tmp()) / name
     shutil.rmtree(where, ignore_errors=True)
     session.run(sys.executable, "-m", "uv", "venv", "-q", "-p", python, str(where), external=True)
     return where / ("Scripts" if os.name == "nt" else "bin")
@@ -224,6 +227,56 @@ def stress(session: nox.Session) -> None:
         if script.stem != "common":
             command = (str(scripts / "python"), str(script), seconds)
             session.run(*command, external=True, success_codes=[0, STRESS_SKIPPED])
+
+
+@nox.session(python=False)
+def bench(session: nox.Session) -> None:
+    """Measure ftdemo beside its peers: on a machine that does nothing else for ten minutes.
+
+    `-- --publish` also writes what was measured to where the documents quote it.
+    """
+    measure(session, "numpy", "scipy", report=session.posargs)
+
+
+@nox.session(python=False)
+def smoke(session: nox.Session) -> None:
+    """Run the benchmarks so briefly that all that can be learned is whether they run."""
+    measure(session, quick=True)
+
+
+def measure(
+    session: nox.Session, *packages: str, quick: bool = False, report: Sequence[str] = ()
+) -> None:
+    """Run benchmarks/run.py, for the builds that are here of the version that the goals are for."""
+    free = find_python(session, "3.14t") or free_threaded_python(session)
+    asked = session.run(free, "-c", VERSION, external=True, silent=True)
+    with_gil = find_python(session, str(asked).strip())
+    scripts = with_peers(session, free, "free", *packages)
+    options = ["--quick"] if quick else ["--packages", *packages]
+    if with_gil:
+        options += ["--with-gil", str(with_peers(session, with_gil, "gil") / "python")]
+    pair = [path for version in ("3.15", "3.15t") if (path := find_python(session, version))]
+    if len(pair) == 2 and not quick:
+        environments = [fresh_environment(session, path, Path(path).name) for path in pair]
+        for each in environments:
+            install_into(session, each, ".")
+        options += ["--pair", *(str(each / "python") for each in environments)]
+    result = Path(session.create_tmp()) / "results.json"
+    python = str(scripts / "python")
+    session.run(python, "benchmarks/run.py", *options, "-o", str(result), external=True)
+    if "--publish" in report:
+        install_into(session, scripts, *PROJECT["project"]["optional-dependencies"]["plot"])
+    session.run(python, "benchmarks/report.py", str(result), *report, external=True)
+
+
+def with_peers(session: nox.Session, python: str, name: str, *packages: str) -> Path:
+    """Make an environment with ftdemo and what it is compared with."""
+    scripts = fresh_environment(session, python, name)
+    install_into(session, scripts, "--compile-bytecode", *group("bench"), *packages, ".")
+    # Without isolation, so that the toolkits are those that were pinned.
+    install_into(session, scripts, "--no-build-isolation", "./benchmarks/peers")
+    session.run(str(scripts / "python"), "-m", "peers.contract", external=True)
+    return scripts
 
 
 REAL_PACKAGES = [

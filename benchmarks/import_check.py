@@ -1,60 +1,59 @@
-"""How long `ftdemo check` takes: against a fresh process a module, and against importing them once.
+"""How long the import checks take, beside what they are to be compared with.
 
-    python benchmarks/import_check.py scipy
+    python benchmarks/import_check.py WINDOWS [PACKAGE ...]
 
-Run it where ftdemo and the packages are installed. The three are interleaved, because a machine may
-change its speed within a minute; of what is run more than once the median is taken.
+Prints seconds, as JSON: `ftdemo` beside five interpreters that do nothing, and `ftdemo check` of
+each package beside a fresh process for each module, and one that imports all of them once. Run it
+where ftdemo and the packages are, with their bytecode.
 """
 
 import json
-import os
-import platform
-import statistics
 import subprocess
 import sys
 import time
+from typing import Any
 
 ONE = "import importlib, sys; importlib.import_module(sys.argv[1]); print(sys._is_gil_enabled())"
 ALL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
-ROUNDS = 12  # so many of each of the others, spread among the many processes
+STARTS = 5
 
 
 def seconds(*command: str) -> float:
-    """Run the command to its end, and give the time that it took."""
+    """Run the interpreter to its end, and give the time that it took."""
     start = time.perf_counter()
     subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
-def measure(package: str) -> dict[str, object]:
-    """Time the check of one package and what it is compared with; in seconds."""
+def measure_own(windows: int) -> dict[str, Any]:
+    """Time the check of ftdemo's own modules."""
+    ours, bare = [], []
+    for _ in range(windows):
+        ours.append(seconds("-m", "ftdemo"))
+        bare.append(sum(seconds("-c", "pass") for _ in range(STARTS)))
+    return {"command": "ftdemo", "ours": ours, "bare": bare}
+
+
+def measure(package: str, windows: int) -> dict[str, Any]:
+    """Time the check of one package. Its windows are spread among the many processes."""
     check = ("-m", "ftdemo", "check", package)
     printed = subprocess.run([sys.executable, *check, "--json"], capture_output=True).stdout
     modules = [m for target in json.loads(printed)["targets"] for m in target["modules"]]
-    names = [module["name"] for module in modules]
     passed = [module["name"] for module in modules if module["verdict"] == "pass"]
-    each, checks, imports = 0.0, [], []
-    for number, name in enumerate(names):
-        each += seconds("-c", ONE, name)
-        if number % max(1, len(names) // ROUNDS) == 0:
-            checks.append(seconds(*check))
-            imports.append(seconds("-c", ALL, *passed))
-    ours, once = statistics.median(checks), statistics.median(imports)
-    return {
-        "package": package,
-        "modules": len(names),
-        "a_process_each": round(each, 2),
-        "imported_once": round(once, 2),
-        "ftdemo_check": round(ours, 2),
-        "times_faster_than_a_process_each": round(each / ours, 1),
-        "times_as_long_as_importing_once": round(ours / once, 2),
-    }
+    ours, once, each = [], [], 0.0
+    for number, module in enumerate(modules):
+        each += seconds("-c", ONE, module["name"])
+        while len(ours) * len(modules) <= number * windows:
+            ours.append(seconds(*check))
+            once.append(seconds("-c", ALL, *passed))
+    return {"command": f"ftdemo check {package}", "ours": ours, "once": once, "each": each}
+
+
+def main() -> None:
+    windows, *packages = sys.argv[1:]
+    each = [measure(package, int(windows)) for package in packages]
+    print(json.dumps([measure_own(int(windows)), *each]))
 
 
 if __name__ == "__main__":
-    about = {
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "interpreter": sys.version,
-        "results": [measure(package) for package in sys.argv[1:]],
-    }
-    print(json.dumps(about, indent=2))
+    main()

@@ -55,14 +55,14 @@ def operations(modules: dict[str, ModuleType]) -> dict[str, Case]:
 
 
 def counter() -> dict[str, Case]:
-    """Give the increment of an atomic integer, where cereggii can be had."""
+    """Give the increment of an atomic integer, where cereggii can be had: a deposit of 1."""
     try:
         import cereggii
     except ImportError:
         return {}
     new = "n = AtomicInt64(0)"
     increment = harness.statement("n.increment_and_get()", new, AtomicInt64=cereggii.AtomicInt64)
-    return {"cereggii.increment": increment}
+    return {"cereggii.deposit": increment}
 
 
 def bounds() -> dict[str, Case]:

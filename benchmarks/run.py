@@ -1,18 +1,20 @@
 """Measure everything, each ratio within one run, and write the figures as JSON.
 
-    python benchmarks/run.py --with-gil PYTHON [--pair GIL FREE ...] [--packages NAME ...] -o FILE
+    python benchmarks/run.py [--with-gil PYTHON] [--pair GIL FREE ...] [--packages NAME ...] -o FILE
 
 Start it with a free-threaded interpreter; --with-gil is one of the same version with the GIL. Both
-have ftdemo and the peers, see benchmarks/peers/pyproject.toml. Each --pair has ftdemo. `--quick`
-measures so little that nothing but an error can be learned from it.
+have ftdemo and the peers, see benchmarks/peers/pyproject.toml. Each --pair has ftdemo, this one the
+packages. `--quick` measures so little that nothing but an error can be learned from it.
 """
 
 import argparse
 import datetime
 import itertools
 import json
+import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +24,7 @@ from harness import Figure, Times, minus, ratios
 
 HERE = Path(__file__).parent
 NANO = 1e9
+FREE, GIL = "free-threaded", "with the GIL"
 
 
 class Goal(NamedTuple):
@@ -55,7 +58,7 @@ def ask(python: str, script: str, *arguments: object, gil: str | None = None) ->
     return json.loads(done.stdout)
 
 
-def operations(python: str, processes: int, windows: int, gil: str | None) -> dict[str, Any]:
+def operations(python: str, gil: str | None, processes: int, windows: int) -> dict[str, Any]:
     """Measure in several processes, which differ in where things lie in memory."""
     asked = [ask(python, "operations", windows, gil=gil) for _ in range(processes)]
     times: Times = {}
@@ -76,9 +79,10 @@ def measured(name: str, values: list[float], goal: Goal) -> dict[str, Any]:
     return about | {"reached": goal.reached(figure.median)}
 
 
-def of_operations(free: Times, with_gil: Times) -> Iterator[dict[str, Any]]:
+def of_operations(by_build: dict[str, Times]) -> Iterator[dict[str, Any]]:
     """Compare ftdemo with its unlocked twin and with the peers."""
     against = "against the unlocked twin"
+    free = by_build[FREE]
     for operation, what, most in [
         ("deposit", "deposit (critical section)", 1.33),
         ("transfer", "transfer (SECTION2)", 1.31),
@@ -87,8 +91,9 @@ def of_operations(free: Times, with_gil: Times) -> Iterator[dict[str, Any]]:
         found = ratios(free[f"ftdemo.{operation}"], free[f"unlocked.{operation}"])
         yield measured(f"{what} {against}", found, Goal(most=most))
     for operation in ("deposit", "transfer"):
-        found = ratios(with_gil[f"ftdemo.{operation}"], with_gil[f"unlocked.{operation}"])
-        yield measured(f"{operation} {against}, with the GIL", found, Goal(most=1.03))
+        if net := by_build.get(GIL):
+            found = ratios(net[f"ftdemo.{operation}"], net[f"unlocked.{operation}"])
+            yield measured(f"{operation} {against}, {GIL}", found, Goal(most=1.03))
     for peer, (title, *goals) in PEERS.items():
         for operation, least in zip(("deposit", "transfer"), goals, strict=True):
             if f"{peer}.{operation}" in free:
@@ -96,9 +101,10 @@ def of_operations(free: Times, with_gil: Times) -> Iterator[dict[str, Any]]:
                 yield measured(f"{operation}: {title} for ftdemo", found, Goal(least=least))
 
 
-def gains(scaling: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
+def scaling(python: str, windows: int) -> dict[str, Any]:
     """Give throughput by kind and number of threads, for that of one thread, in each window."""
-    times = scaling["times"]
+    asked = ask(python, "scaling", windows)
+    times = asked["times"]
 
     def net(kind: str, threads: int) -> list[float]:
         found = times[f"{kind}.{threads}"]
@@ -107,40 +113,50 @@ def gains(scaling: dict[str, Any]) -> dict[str, dict[str, list[float]]]:
         return minus(found, times[f"loop.{threads}"]) if in_python else found
 
     kinds = dict.fromkeys(name.partition(".")[0] for name in times)
-    return {
+    gains = {
         kind: {
             str(threads): [threads * ratio for ratio in ratios(net(kind, 1), net(kind, threads))]
-            for threads in scaling["threads"]
+            for threads in asked["threads"]
         }
         for kind in kinds
     }
+    return {"gains": gains, "fairness": asked["fairness"]}
 
 
-def of_scaling(free: dict[str, Any], with_gil: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def of_scaling(by_build: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Compare two threads with one, and that with what plain C gains in the same window."""
-    if 2 not in free["threads"]:
-        return
-    for scaling, kind, what, goal in [
-        (free, "own", "deposits on an account each", Goal(least=0.98)),
-        (free, "sum_of_squares", "sum_of_squares", Goal(least=0.98)),
-        (with_gil, "sum_of_squares", "sum_of_squares, with the GIL", Goal(0.45, 0.55)),
+    by_c = "what two threads gain, for what plain C gains"
+    for build, kind, what, goal in [
+        (FREE, "own", "deposits on an account each", Goal(least=0.98)),
+        (FREE, "sum_of_squares", "sum_of_squares", Goal(least=0.98)),
+        (GIL, "sum_of_squares", f"sum_of_squares, {GIL}", Goal(0.45, 0.55)),
     ]:
-        found = gains(scaling)
-        by_c = ratios(found[kind]["2"], found["C"]["2"])
-        yield measured(f"{what}: what two threads gain, for what plain C gains", by_c, goal)
-    opposite = gains(free)["pair"]["2"]
-    what = "transfers between the same two accounts in opposite directions: two threads for one"
-    yield measured(what, opposite, Goal(least=1.0))
+        gained = by_build.get(build, {}).get("gains", {})
+        if "2" in gained.get(kind, {}):
+            found = ratios(gained[kind]["2"], gained["C"]["2"])
+            yield measured(f"{what}: {by_c}", found, goal)
+    opposite = by_build[FREE]["gains"]["pair"]
+    if "2" in opposite:
+        what = "transfers between the same two accounts in opposite directions: two threads for one"
+        yield measured(what, opposite["2"], Goal(least=1.0))
 
 
 def of_import_check(checks: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Compare `ftdemo check` with what else could be done, and with what nothing can beat."""
+    """Compare the import checks with what else could be done, and with what nothing can beat."""
     for check in checks:
-        yield from check["measures"]
+        command, ours = f"`{check['command']}`", check["ours"]
+        if "bare" in check:
+            what = f"{command}, for five bare starts of the interpreter"
+            yield measured(what, ratios(ours, check["bare"]), Goal(most=2))
+        if command == "`ftdemo check scipy`":
+            found = [check["each"] / each for each in ours]
+            yield measured(f"a process a module, for {command}", found, Goal(least=50))
+            what = f"{command}, for importing all of its modules once in one process"
+            yield measured(what, ratios(ours, check["once"]), Goal(most=1.25))
 
 
 def parts(net: Times) -> dict[str, Any]:
-    """Take each operation apart, in nanoseconds: the call, the conversion, the work, the lock."""
+    """Take each operation apart, in nanoseconds, and give the lock's share of it."""
     found = {}
     for operation, kind in (("deposit", "method"), ("transfer", "function")):
         steps = [f"{kind}.nothing", f"{kind}.convert", f"unlocked.{operation}"]
@@ -149,9 +165,7 @@ def parts(net: Times) -> dict[str, Any]:
         lock = [1 - 1 / ratio for ratio in ratios(net[whole], net[steps[-1]])]
         split = [sums[0], *(b - a for a, b in itertools.pairwise(sums))]
         names = ("call", "conversion", "work", "lock")
-        found[operation] = dict(zip(names, split, strict=True)) | {
-            "lock's share": Figure.of(lock).median
-        }
+        found[operation] = dict(zip(names, split, strict=True)) | {"share": Figure.of(lock).median}
     return found
 
 
@@ -162,19 +176,38 @@ def nanoseconds(net: Times) -> dict[str, Any]:
     }
 
 
+def absolute(quick: bool) -> dict[str, Any]:
+    """Give the mean and the standard deviation of each operation, in nanoseconds."""
+    import pyperf
+
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "absolute.json"
+        options = ["--debug-single-value"] if quick else ["--fast"]
+        command = [sys.executable, HERE / "absolute.py", "--quiet", *options, "-o", file]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        found = pyperf.BenchmarkSuite.load(str(file)).get_benchmarks()
+    return {
+        each.get_name(): {
+            "mean": each.mean() * NANO,
+            "deviation": each.stdev() * NANO if each.get_nvalue() > 1 else 0.0,
+        }
+        for each in found
+    }
+
+
 def builds(pairs: list[list[str]], windows: int) -> list[dict[str, Any]]:
     """Give for each pair of interpreters what one thread pays for the free-threaded one."""
     found = []
     for with_gil, free in pairs:
         times = ask(sys.executable, "builds", windows, with_gil, free)["times"]
-        names = [name.partition(".")[2] for name in times if name.startswith("free-threaded.")]
+        names = [name.partition(".")[2] for name in times if name.startswith(f"{FREE}.")]
         net = {
             f"{build}.{name}": minus(times[f"{build}.{name}"], times[f"{build}.loop"])
-            for build in ("with the GIL", "free-threaded")
+            for build in (GIL, FREE)
             for name in names
         }
         ratio = {
-            name: Figure.of(ratios(net[f"free-threaded.{name}"], net[f"with the GIL.{name}"]))
+            name: Figure.of(ratios(net[f"{FREE}.{name}"], net[f"{GIL}.{name}"]))
             for name in names
             if name != "loop"
         }
@@ -187,7 +220,7 @@ def builds(pairs: list[list[str]], windows: int) -> list[dict[str, Any]]:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--with-gil", required=True, metavar="PYTHON")
+    parser.add_argument("--with-gil", metavar="PYTHON")
     parser.add_argument("--pair", nargs=2, action="append", default=[], metavar=("GIL", "FREE"))
     parser.add_argument("--packages", nargs="*", default=[], metavar="NAME")
     parser.add_argument("--quick", action="store_true")
@@ -197,49 +230,53 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    python, with_gil = sys.executable, options.with_gil
     processes, windows = (1, 3) if options.quick else (5, 60)
-    free = operations(python, processes, windows, gil="0")  # the unlocked twin brings it back
-    gil = operations(with_gil, processes, windows, gil=None)
-    scaling = {
-        "free-threaded": ask(python, "scaling", windows),
-        "with the GIL": ask(with_gil, "scaling", windows),
-    }
-    checks = []
+    # With the GIL forced off, since the unlocked twin would bring it back.
+    pythons = {FREE: (sys.executable, "0")}
+    if options.with_gil:
+        pythons[GIL] = (options.with_gil, None)
+        options.pair.insert(0, [options.with_gil, sys.executable])
+    asked = {build: operations(*python, processes, windows) for build, python in pythons.items()}
+    by_build = {build: each["net"] for build, each in asked.items()}
+    scaled = {build: scaling(python, windows) for build, (python, _) in pythons.items()}
+    checks = ask(sys.executable, "import_check", 3 if options.quick else 24, *options.packages)
     result = {
         "version": 1,
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
         "commit": harness.commit(),
         "quick": options.quick,
         "machine": harness.machine(),
-        "interpreters": {"free-threaded": free["interpreter"], "with the GIL": gil["interpreter"]},
+        "interpreters": {build: each["interpreter"] for build, each in asked.items()},
         "measures": [
-            *of_operations(free["net"], gil["net"]),
-            *of_scaling(*scaling.values()),
+            *of_operations(by_build),
+            *of_scaling(scaled),
             *of_import_check(checks),
         ],
-        "nanoseconds": {
-            "free-threaded": nanoseconds(free["net"]),
-            "with the GIL": nanoseconds(gil["net"]),
-        },
-        "parts": {"free-threaded": parts(free["net"]), "with the GIL": parts(gil["net"])},
+        "nanoseconds": {build: nanoseconds(net) for build, net in by_build.items()},
+        "parts": {build: parts(net) for build, net in by_build.items()},
         "scaling": {
             build: {
                 "gains": {
                     kind: {threads: Figure.of(values)._asdict() for threads, values in by.items()}
-                    for kind, by in gains(each).items()
+                    for kind, by in each["gains"].items()
                 },
                 "fairness": {
                     kind: Figure.of(values)._asdict() for kind, values in each["fairness"].items()
                 },
             }
-            for build, each in scaling.items()
+            for build, each in scaled.items()
         },
-        "builds": builds([[with_gil, python], *options.pair], windows),
+        "checks": [
+            {
+                key: statistics.median(value) if isinstance(value, list) else value
+                for key, value in check.items()
+            }
+            for check in checks
+        ],
+        "absolute": absolute(options.quick),
+        "builds": builds(options.pair, windows),
     }
     options.output.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    for measure in result["measures"]:
-        print(f"{measure['median']:8.2f}  {measure['measure']}")
 
 
 if __name__ == "__main__":
