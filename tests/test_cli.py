@@ -113,6 +113,22 @@ def test_a_module_that_does_what_it_should_not(fresh_python, broken_copy):
     ]
 
 
+@pytest.mark.parametrize("command", [[], ["check"], ["wheels"], ["demo"]])
+def test_help(fresh_python, command):
+    done = fresh_python("-m", "ftdemo", *command, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "exit codes: 0" in done.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["check", "ftdemo", "rich"], ["demo", "--list"]])
+def test_what_is_printed_does_not_depend_on_rich(fresh_python, command):
+    """Where there is no terminal, rich is not imported, unless it is told of one."""
+    plain = fresh_python("-X", "importtime", "-m", "ftdemo", *command)
+    assert "rich.console" not in plain.stderr
+    by_rich = fresh_python("-m", "ftdemo", *command, env={"TTY_COMPATIBLE": "0"})
+    assert by_rich.stdout == plain.stdout
+
+
 def test_usage_error(fresh_python):
     done = fresh_python("-m", "ftdemo", "--no-such-option")
     assert (done.returncode, done.stdout) == (2, "")

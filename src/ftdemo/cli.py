@@ -1,26 +1,33 @@
 """The command line. Parses arguments; everything else is elsewhere."""
 
 import argparse
-import contextlib
 import json
 import math
 import os
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # typing is one more import
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from contextlib import AbstractContextManager
-
-    from ftdemo.check import api
+    from collections.abc import Sequence
 
 EXIT_CODES = "exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked"
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that is not checked as it is put together.
+
+    From 3.14 on, each argument is formatted when it is added, which imports what help is coloured
+    with: that takes longer than all else here. A test formats all help instead.
+    """
+
+    @property
+    def _get_validation_formatter(self) -> None:
+        raise AttributeError  # so there is none, as in a group of arguments
+
+
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    main = argparse.ArgumentParser(
+    main = _Parser(
         prog="ftdemo",
         description="Check which imports bring the GIL back. Without a command: ftdemo's own.",
         epilog=EXIT_CODES,
@@ -140,8 +147,11 @@ def _own(options: argparse.Namespace) -> int:
 
         print(f"ftdemo {version('ftdemo')}")
         return 0
+    from ftdemo import terminal
     from ftdemo.check import own
 
+    if not options.json:
+        terminal.import_ahead()
     result = own.check_own_modules()
     if options.json:
         print(json.dumps(result, indent=2))
@@ -152,36 +162,31 @@ def _own(options: argparse.Namespace) -> int:
     return own.exit_code(result)
 
 
-def _progress() -> "AbstractContextManager[Callable[[api.Progress], None]]":
-    """A progress bar where there is a terminal for it."""
-    if not sys.stderr.isatty():
-        return contextlib.nullcontext(_import_report)
-    from ftdemo.check import report
-
-    return report.progress()
-
-
-def _import_report(_: "api.Progress") -> None:
-    """Import what the report will need while there are still children at work: it takes a while."""
-    from ftdemo.check import report  # noqa: F401
-
-
 def _check(options: argparse.Namespace) -> int:
+    import contextlib
+
+    from ftdemo import check
     from ftdemo.check import api
-    from ftdemo.check.targets import TargetError
 
     if options.schema:
+        from pathlib import Path
+
         print(Path(api.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
         return 0
     if not options.targets:
         options.parser.error("the following arguments are required: TARGET")
     interrupted = False
     try:
-        with _progress() as progress:
+        with contextlib.ExitStack() as stack:
+            progress = None
+            if sys.stderr.isatty():
+                from ftdemo.check import report
+
+                progress = stack.enter_context(report.progress())
             result = api.check(
                 options.targets, timeout=options.timeout, jobs=options.jobs, progress=progress
             )
-    except TargetError as error:
+    except check.TargetError as error:
         print(f"ftdemo check: error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as interrupt:

@@ -4,14 +4,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-
-from rich.console import Console, RenderableType
-from rich.text import Text
+from contextlib import ExitStack, contextmanager
 
 from ftdemo.check import api, interpreter, own
-from ftdemo.terminal import show, table_of
+from ftdemo.terminal import Block, Styled, Table, show
 
 ORDER: tuple[api.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
@@ -40,14 +36,14 @@ def print_own(result: own.Result) -> None:
             "and there is no telling whether they would keep it off."
         )
         return
-    table = table_of("module", "declares", "GIL after import", "as expected")
+    table = Table("module", "declares", "GIL after import", "as expected")
     for module in modules:
         state = {None: "import failed", False: "off", True: "on"}[module["gil_enabled"]]
         table.add_row(
             module["name"],
             module["declares"],
             state,
-            Text("yes", "green") if module["as_expected"] else Text("NO", "bold red"),
+            Styled("yes", "green") if module["as_expected"] else Styled("NO", "bold red"),
         )
     show(heading(this), table, f"{good} of {len(modules)} as expected")
 
@@ -92,22 +88,21 @@ def blame(result: api.Result) -> list[tuple[str, int]]:
 
 def print_check(result: api.Result) -> None:
     """Print the verdicts: what is not a pass, one by one, then the count of each target."""
-    blocks: list[RenderableType] = [heading(result["interpreter"])]
+    blocks: list[Block] = [heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
-        table = table_of("module", "verdict", "culprits and details")
+        table = Table("module", "verdict", "culprits and details")
         for _, module in rows:
             verdict = module["verdict"]
-            style = Text(verdict, STYLES[verdict])
-            table.add_row(module["name"], style, Text(_explanation(module)))
+            table.add_row(module["name"], Styled(verdict, STYLES[verdict]), _explanation(module))
         blocks.append(table)
-    table = table_of("target", "modules")
+    table = Table("target", "modules")
     for target in result["targets"]:
         table.add_row(_title(target), _counts(target["modules"]))
     blocks.append(table)
     to_blame = blame(result)
     if to_blame:
-        table = table_of("to blame", "for modules")
+        table = Table("to blame", "for modules")
         for culprit, count in to_blame:
             table.add_row(culprit, str(count))
         blocks += [table, HINT]
@@ -120,33 +115,37 @@ def print_check(result: api.Result) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[api.Progress], None]]:
-    """Show a bar on stderr while a check runs, if that is a terminal."""
-    from rich.progress import (  # noqa: PLC0415 - not where there is no terminal
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+    """Show a bar on stderr from when it is known how much there is to do."""
+    with ExitStack() as stack:
+        bars: list[Callable[[api.Progress], None]] = []
+
+        def show(state: api.Progress) -> None:
+            if not bars:  # rich takes long to import; children are at work by now
+                bars.append(_bar(stack))
+            bars[0](state)
+
+        yield show
+
+
+def _bar(stack: ExitStack) -> Callable[[api.Progress], None]:
+    from rich import progress
+    from rich.console import Console
 
     console = Console(stderr=True)
     columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("{task.description}"),
     )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=None)
+    disable = not console.is_terminal
+    bar = progress.Progress(*columns, console=console, transient=True, disable=disable)
+    task = stack.enter_context(bar).add_task("", total=None)
 
-        def show(state: api.Progress) -> None:
-            bar.update(
-                task, completed=state["done"], total=state["total"], description=state["module"]
-            )
+    def show(state: api.Progress) -> None:
+        bar.update(task, completed=state["done"], total=state["total"], description=state["module"])
 
-        yield show
+    return show
 
 
 def report_to_github(result: api.Result) -> None:
@@ -160,7 +159,7 @@ def report_to_github(result: api.Result) -> None:
             )
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
-        with Path(summary).open("a", encoding="utf-8") as file:
+        with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123
             file.write(markdown(result))
 
 
