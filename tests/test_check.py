@@ -135,7 +135,7 @@ def test_methods_agree_on_real_packages(target):
 def processes_left():
     """Processes of the package that still run: none should, a moment after the check has ended."""
     for _ in range(300):
-        left = [line for line in command_lines() if "def run_child" in line]
+        left = [line for line in command_lines() if children.BOOT in line]
         if not left:
             return []
         time.sleep(0.1)
@@ -246,7 +246,7 @@ def test_the_function():
         "ftdemo._ready",
         "ftdemo._single_phase",
     ]
-    assert [state["done"] for state in seen] == [1, 2, 3, 4]
+    assert [state["done"] for state in seen] == [0, 1, 2, 3, 4]
     assert {state["total"] for state in seen} == {4}
 
 

@@ -3,23 +3,22 @@
 import itertools
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
-from typing import Literal, Self, TypedDict
+from typing import TYPE_CHECKING, Literal, Self, TypedDict
 
 from ftdemo.check import interpreter, judge
 from ftdemo.check.children import CAN_FORK, Children, InterruptedRunError
-from ftdemo.check.targets import Target, find_all
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
+    from ftdemo.check.targets import Target
 
 Verdict = Literal["pass", "fail", "error", "skip"]
 Method = Literal["fork", "spawn", "single"]
 # Below this, a second process would spend its time importing what the first one does too.
 MODULES_A_JOB = 24
-# So many are started before it is known how much there is to do.
-EARLY = 2
 NOTHING_CHECKED = 3
 
 
@@ -52,7 +51,7 @@ class Result(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far a check has come."""
+    """How far a check has come; before the first verdict, target and module are empty."""
 
     target: str
     module: str
@@ -72,10 +71,11 @@ def check(
 
     targets are names of installed distributions, of packages or modules, or paths of wheel files.
     timeout is in seconds, for each import; jobs is how many processes import at a time, by default
-    as many as there are cores. progress is called after each verdict, from any thread, one call at
-    a time. method is chosen for the system, and all come to the same verdicts: "fork" takes a
-    process for each module that does not pass, "spawn" does so without fork, and "single" takes a
-    new interpreter for each module, which is slow.
+    as many as there are cores. progress is called when it is known how much there is to do, and
+    after each verdict, from any thread, one call at a time. method is chosen for the system, and
+    all come to the same verdicts: "fork" takes a process for each module that does not pass,
+    "spawn" does so without fork, and "single" takes a new interpreter for each module, which is
+    slow.
 
     Raises TargetError where there is no such target. On KeyboardInterrupt the verdicts so far are
     in the attribute `result` of the exception.
@@ -83,16 +83,20 @@ def check(
     Importing runs the code of the target. Thread safety: safe on shared objects.
     """
     method = method or ("fork" if CAN_FORK else "spawn")
-    with (
-        _Run(timeout, jobs or cores(), method, progress) as run,
-        tempfile.TemporaryDirectory(prefix="ftdemo-check-") as folder,
-    ):
-        found = find_all(targets, Path(folder))
-        try:
-            run.judge_all(found)
-        except KeyboardInterrupt as interrupt:
-            interrupt.result = run.result(found)  # type: ignore[attr-defined]
-            raise
+    with _Run(timeout, jobs or cores(), method, progress) as run:
+        # Imported while the first child starts.
+        import tempfile
+        from pathlib import Path
+
+        from ftdemo.check.targets import find_all
+
+        with tempfile.TemporaryDirectory(prefix="ftdemo-check-") as folder:
+            found = find_all(targets, Path(folder))
+            try:
+                run.judge_all(found)
+            except KeyboardInterrupt as interrupt:
+                interrupt.result = run.result(found)  # type: ignore[attr-defined]
+                raise
     return run.result(found)
 
 
@@ -117,19 +121,19 @@ class _Run:
         self._jobs = jobs
         self._method = method
         self._progress = progress
-        self._interpreter = interpreter.describe()
         self._verdicts: dict[tuple[str, str], ModuleResult] = {}
         self._total = 0
         self._over = False
-        # Guards _verdicts, _children, _idle, _over, and calls of _progress.
+        # Guards _verdicts, _children, _idle, _futures, _over, and calls of _progress.
         self._lock = threading.Lock()
-        self._children = [self._new_children() for _ in range(min(jobs, EARLY))]
+        self._children = [self._new_children()]
         self._idle = self._children.copy()
+        self._futures: list[Future[None]] = []
+        self._interpreter = interpreter.describe()
 
     def __enter__(self) -> Self:
         if self._interpreter["free_threaded"]:
-            for children in self._children:
-                children.start()  # while the targets are being looked for
+            self._children[0].start()  # while the targets are being looked for
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -137,7 +141,7 @@ class _Run:
             with children:  # closes it
                 pass
 
-    def judge_all(self, targets: Sequence[Target]) -> None:
+    def judge_all(self, targets: "Sequence[Target]") -> None:
         self._total = sum(len(t.modules) + len(t.skipped) for t in targets)
         for target in targets:
             for name, why in target.skipped.items():
@@ -148,15 +152,19 @@ class _Run:
                     self._add(target, _result(module.name, "skip", detail=why))
         if not self._interpreter["free_threaded"]:
             return
+        from concurrent.futures import ThreadPoolExecutor
+
         shares = max(1, self._jobs // max(1, sum(bool(t.modules) for t in targets)))
-        parts = [(target, part) for target in targets for part in _parts(target.modules, shares)]
         executor = ThreadPoolExecutor(max_workers=self._jobs)
         try:
-            futures = [executor.submit(self._judge, *part) for part in parts]
-            wait(futures, return_when=FIRST_EXCEPTION)
-            for future in futures:
-                if future.done():
-                    future.result()
+            for target in targets:
+                case = judge.Judge(target.modules, together=self._method != "single")
+                for part in _parts(target.modules, shares):
+                    for task in case.tasks(part):
+                        self._submit(executor, target, case, task)
+            with self._lock:
+                self._report()
+            self._wait()
         finally:
             with self._lock:
                 self._over = True
@@ -164,7 +172,26 @@ class _Run:
                     children.close()
             executor.shutdown(cancel_futures=True)
 
-    def _judge(self, target: Target, modules: Sequence[judge.Module]) -> None:
+    def _submit(
+        self, executor: "ThreadPoolExecutor", target: "Target", case: judge.Judge, task: judge.Task
+    ) -> None:
+        with self._lock:
+            if not self._over:
+                self._futures.append(executor.submit(self._do, executor, target, case, task))
+
+    def _wait(self) -> None:
+        """Wait for all tasks, those that tasks bring about included, or for the first to fail."""
+        from concurrent.futures import FIRST_EXCEPTION, wait
+
+        done = 0
+        while done < len(self._futures):
+            done = len(self._futures)
+            for future in wait(self._futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+
+    def _do(
+        self, executor: "ThreadPoolExecutor", target: "Target", case: judge.Judge, task: judge.Task
+    ) -> None:
         with self._lock:
             if self._over:
                 return
@@ -173,8 +200,12 @@ class _Run:
                 self._idle.append(self._children[-1])
             children = self._idle.pop()
         children.path = [*target.path, *sys.path]
+
+        def later(task: judge.Task) -> None:
+            self._submit(executor, target, case, task)
+
         try:
-            for outcome in judge.judge(modules, children, together=self._method != "single"):
+            for outcome in case.judge(task, children, later):
                 self._add(target, _verdict(outcome, target))
         except InterruptedRunError:
             return
@@ -184,21 +215,18 @@ class _Run:
     def _new_children(self) -> Children:
         return Children(timeout=self._timeout, fork=self._method == "fork")
 
-    def _add(self, target: Target, result: ModuleResult) -> None:
+    def _add(self, target: "Target", result: ModuleResult) -> None:
         with self._lock:
             self._verdicts[target.target, result["name"]] = result
-            if self._progress is not None:
-                done = len(self._verdicts)
-                self._progress(
-                    {
-                        "target": target.target,
-                        "module": result["name"],
-                        "done": done,
-                        "total": self._total,
-                    }
-                )
+            self._report(target.target, result["name"])
 
-    def result(self, targets: Sequence[Target]) -> Result:
+    def _report(self, target: str = "", module: str = "") -> None:
+        """Call _progress; _lock is held."""
+        if self._progress is not None:
+            done = len(self._verdicts)
+            self._progress({"target": target, "module": module, "done": done, "total": self._total})
+
+    def result(self, targets: "Sequence[Target]") -> Result:
         summary: dict[Verdict, int] = {"pass": 0, "fail": 0, "error": 0, "skip": 0}
         for verdict in self._verdicts.values():
             summary[verdict["verdict"]] += 1
@@ -246,7 +274,7 @@ def _result(
     }
 
 
-def _verdict(outcome: judge.Outcome, target: Target) -> ModuleResult:
+def _verdict(outcome: judge.Outcome, target: "Target") -> ModuleResult:
     result = outcome.result
     details = []
     if outcome.step != outcome.name:

@@ -1,23 +1,31 @@
 """Children that import: how one is started, watched and ended, with fork or without."""
 
 import contextlib
+import importlib.machinery
 import json
+import marshal
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 from ftdemo.check import interpreter, probe
 
+if TYPE_CHECKING:
+    import tempfile
+
 # macOS has fork, but its frameworks do not survive one.
 CAN_FORK = sys.platform == "linux"
+
+# Runs the code of probe.py, which comes on stdin, compiled: faster than compiling it each time.
+BOOT = "import marshal, sys; exec(marshal.load(sys.stdin.buffer))"
+# How often a report is looked at while the child goes on.
+LOOK = 0.02
 
 # The name of a module, or the name and path of an extension to load alone.
 AnyStep = TypeVar("AnyStep", str, tuple[str, str])
@@ -55,6 +63,9 @@ class StepResult(NamedTuple):
     ending: str
 
 
+UNFINISHED = StepResult(None, 0.0, None, forked=False, loaded=[], ending="")
+
+
 class InterruptedRunError(Exception):
     """The run was stopped while this child ran."""
 
@@ -73,7 +84,7 @@ class Children:
         self.path = list(sys.path)
         self._timeout = timeout
         self._fork = fork
-        self._folder = tempfile.TemporaryDirectory(prefix="ftdemo-check-")
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._server: subprocess.Popen[bytes] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = threading.Event()
@@ -90,9 +101,10 @@ class Children:
         self.close()
         for process in (self._server, self._process):
             if process is not None:
-                with process:  # closes its pipes and waits for it
+                with contextlib.suppress(OSError), process:  # closes its pipes and waits for it
                     pass
-        self._folder.cleanup()
+        if self._folder is not None:
+            self._folder.cleanup()
 
     def close(self) -> None:
         """Kill the child that runs, and start no other."""
@@ -106,51 +118,71 @@ class Children:
     def start(self) -> None:
         """Start now what the first child would wait for, if anything."""
         if self._fork and self._server is None:
-            self._server = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-c", _source(), "serve"],
-                env=interpreter.clean_environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                start_new_session=True,  # Ctrl-C is for the one who asks
-            )
+            self._server = _start("serve", stdout=subprocess.PIPE)
 
-    def run(self, steps: Sequence[AnyStep]) -> list[tuple[AnyStep, StepResult]]:
+    def run(
+        self, steps: Sequence[AnyStep], raised: Callable[[int], None] | None = None
+    ) -> list[tuple[AnyStep, StepResult]]:
         """Import steps in one fresh child, until one turns the GIL on or ends the child.
 
         There is a result for each step that was begun, in order; steps below a package that raised
-        are passed over. There is at least one. Raises InterruptedRunError.
+        are passed over. There is at least one. raised is called with the index of each step that
+        raised and left the GIL off, while the child goes on. Raises InterruptedRunError.
         """
-        report = Path(self._folder.name) / os.urandom(8).hex()
+        if self._folder is None:
+            import tempfile  # not before the server has been started
+
+            self.start()
+            self._folder = tempfile.TemporaryDirectory(prefix="ftdemo-check-")
+        report = _Report(os.path.join(self._folder.name, os.urandom(8).hex()))  # noqa: PTH118
         request: dict[str, object] = {
             "path": self.path,
-            "steps": steps,
-            "report": str(report),
-            "token": os.urandom(16).hex(),
+            "steps": list(steps),
+            "report": report.path,
+            "token": report.token,
             "timeout": self._timeout,
             "alarm": self._timeout * len(steps) + 60,
         }
+
+        def look() -> bool:
+            """See what is new; False if nothing is."""
+            ended = report.read()
+            for index in ended or ():
+                result = report.results[index]
+                if raised and result.raised and not result.gil_on:
+                    raised(index)
+            return ended is not None
+
         if self._closed.is_set():
             raise InterruptedRunError
-        status = self._run_forked(request) if self._fork else self._run_process(request, report)
+        if self._fork:
+            status = self._run_forked(request, report, look)
+        else:
+            status = self._run_process(request, look)
         if self._closed.is_set():
             raise InterruptedRunError
-        lines = report.read_bytes().splitlines() if report.exists() else []
-        report.unlink(missing_ok=True)
+        look()
+        with contextlib.suppress(OSError):
+            os.unlink(report.path)  # noqa: PTH108
         how = ending(status, self._timeout)
         if status is not None and status >= 0:
             how += " during the import"
-        results = _read(lines, str(request["token"]), how)
-        return [(steps[index], result) for index, result in results.items()]
+        return [(steps[index], result) for index, result in report.all(how).items()]
 
-    def _run_forked(self, request: dict[str, object]) -> int | None:
+    def _run_forked(
+        self, request: dict[str, object], report: "_Report", look: Callable[[], bool]
+    ) -> int | None:
+        import select  # Windows has it for sockets only
+
         self.start()
         assert self._server is not None
         assert self._server.stdin is not None
         assert self._server.stdout is not None
         try:
-            self._server.stdin.write(json.dumps(request).encode() + b"\n")
+            self._server.stdin.write(marshal.dumps(request))
             self._server.stdin.flush()
+            while not select.select([self._server.stdout], [], [], LOOK)[0]:
+                look()
             answer = self._server.stdout.readline()
         except (OSError, ValueError):
             answer = b""
@@ -158,26 +190,19 @@ class Children:
             # A target killed its parent; that is how its process ended, as far as anyone knows.
             with contextlib.suppress(OSError), self._server:
                 self._server = None
-            _kill_orphan(Path(str(request["report"])), request["token"])
+            look()
+            if report.pid is not None:
+                probe.kill_group(report.pid)
             return -signal.SIGKILL
-        status = json.loads(answer)
-        return int(status) if status is not None else None
+        return None if answer == b"None\n" else int(answer)
 
-    def _run_process(self, request: dict[str, object], report: Path) -> int | None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", _source(), "child", json.dumps(request)],
-            env=interpreter.clean_environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=os.name != "nt",
-        )
-        seen, delay, deadline = -1, 0.001, time.monotonic() + self._timeout
+    def _run_process(self, request: dict[str, object], look: Callable[[], bool]) -> int | None:
+        self._process = _start("child", request)
+        delay, deadline = 0.001, time.monotonic() + self._timeout
         try:
             while self._process.poll() is None:
-                size = report.stat().st_size if report.exists() else -1
-                if size != seen:
-                    seen, deadline = size, time.monotonic() + self._timeout
+                if look():
+                    deadline = time.monotonic() + self._timeout
                 if time.monotonic() > deadline:
                     return None
                 time.sleep(delay)
@@ -188,8 +213,28 @@ class Children:
             self._process.wait()
 
 
-def _source() -> str:
-    return Path(probe.__file__).read_text(encoding="utf-8")
+def _start(
+    role: str, request: dict[str, object] | None = None, *, stdout: int = subprocess.DEVNULL
+) -> subprocess.Popen[bytes]:
+    """Start an interpreter that runs probe.py."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", BOOT, role],
+        env=interpreter.clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=stdout,
+        stderr=subprocess.DEVNULL,
+        start_new_session=os.name != "nt",  # Ctrl-C is for the one who asks
+    )
+    assert process.stdin is not None
+    loader = importlib.machinery.SourceFileLoader(probe.__name__, probe.__file__)
+    with contextlib.suppress(OSError):  # it ended already, as will be seen
+        process.stdin.write(marshal.dumps(loader.get_code(probe.__name__)))
+        if request is None:
+            process.stdin.flush()
+        else:
+            process.stdin.write(marshal.dumps(request))
+            process.stdin.close()
+    return process
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
@@ -198,15 +243,6 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         process.kill()
     else:
         probe.kill_group(process.pid)
-
-
-def _kill_orphan(report: Path, token: object) -> None:
-    """Kill the child that wrote report, and its group."""
-    lines = report.read_bytes().splitlines()[:1] if report.exists() else []
-    for line in lines:
-        its_token, _, _, pid = json.loads(line)
-        if its_token == token:
-            probe.kill_group(pid)
 
 
 def ending(status: int | None, timeout: float) -> str:
@@ -221,31 +257,56 @@ def ending(status: int | None, timeout: float) -> str:
     return f"exited with status {status}"
 
 
-def _read(lines: Sequence[bytes], token: str, ending: str) -> dict[int, StepResult]:
-    """Give the result of each step that was begun; ending is how the child ended."""
-    results: dict[int, StepResult] = {}
-    forked = set()
-    unfinished = StepResult(None, 0.0, None, forked=False, loaded=[], ending=ending)
-    for line in lines:
+class _Report:
+    """What a child has written so far, and what that says of each step that was begun."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.token = os.urandom(16).hex()
+        self.pid: int | None = None
+        self.results: dict[int, StepResult] = {}
+        self._forked: set[int] = set()
+        self._size = 0
+
+    def read(self) -> list[int] | None:
+        """Read on, and give the steps that have ended; None if nothing is new."""
         try:
-            its_token, kind, index, *rest = json.loads(line)
-        except ValueError:
-            continue
-        if its_token != token:
-            continue
-        if kind == "begin":
-            results[index] = unfinished
-        elif kind == "forked":
-            forked.add(index)
-        elif results.get(index) is unfinished:
-            gil_on, seconds, raised, loaded = rest
-            results[index] = StepResult(
-                gil_on,
-                seconds,
-                Raised(*raised) if raised else None,
-                forked=False,
-                loaded=[Loaded(*entry) for entry in loaded],
-                ending="",
-            )
-    results = results or {0: unfinished}
-    return {index: r._replace(forked=index in forked) for index, r in results.items()}
+            with open(self.path, "rb") as file:  # noqa: PTH123
+                file.seek(self._size)
+                new = file.read()
+        except FileNotFoundError:
+            return None
+        new = new[: new.rfind(b"\n") + 1]
+        self._size += len(new)
+        ended = []
+        for line in new.splitlines():
+            token, _, said = line.partition(b" ")
+            if token != self.token.encode():
+                continue  # not by the child: the target found the file
+            kind, index, *rest = json.loads(said)
+            if kind == "begin":
+                self.results[index] = UNFINISHED
+                self.pid = rest[0]
+            elif kind == "forked":
+                self._forked.add(index)
+            elif self.results.get(index) is UNFINISHED:
+                gil_on, seconds, raised, loaded = rest
+                self.results[index] = StepResult(
+                    gil_on,
+                    seconds,
+                    Raised(*raised) if raised else None,
+                    forked=False,
+                    loaded=[Loaded(*entry) for entry in loaded],
+                    ending="",
+                )
+                ended.append(index)
+        return ended if new else None
+
+    def all(self, ending: str) -> dict[int, StepResult]:
+        """Give the result of each step that was begun; ending is how the child ended."""
+        unfinished = UNFINISHED._replace(ending=ending)
+        results = {n: unfinished if r is UNFINISHED else r for n, r in self.results.items()}
+        return {
+            index: result._replace(forked=index in self._forked)
+            for index, result in (results or {0: unfinished}).items()
+        }

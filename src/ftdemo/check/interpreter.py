@@ -2,7 +2,6 @@
 
 import os
 import sys
-import sysconfig
 from typing import TypedDict
 
 
@@ -18,6 +17,8 @@ def describe() -> Interpreter:
 
     That is a property of the build; whether the GIL is on right now is another question.
     """
+    import sysconfig  # reads a file: not before a child has been started
+
     return {
         "version": sys.version.split()[0],
         "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),

@@ -3,7 +3,6 @@
 import importlib.util
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from ftdemo.check import interpreter
@@ -29,7 +28,7 @@ DECLARATIONS = (
 def declarations() -> Sequence[Declaration]:
     """The extension modules that are to be there: the wheel for abi3t has ftdemo._ready alone."""
     ready = importlib.util.find_spec("ftdemo._ready")
-    is_stable = ready is not None and ready.origin and ".abi3t" in Path(ready.origin).name
+    is_stable = ready is not None and ready.origin and "_ready.abi3t" in ready.origin
     return DECLARATIONS[:1] if is_stable else DECLARATIONS
 
 
@@ -57,9 +56,10 @@ def check_own_modules(timeout: float = 60.0) -> Result:
     timeout is in seconds, for each module. Why an import failed is said on stderr. Neither
     PYTHON_GIL nor a warning filter of this process changes the result.
     """
-    this = interpreter.describe()
     modules: list[ModuleResult] = []
     with Children(timeout=timeout) as children:
+        children.start()
+        this = interpreter.describe()
         for name, declares, brings_gil_back in declarations():
             ((_, step),) = children.run([name])
             if step.raised:

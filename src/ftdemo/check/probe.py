@@ -1,10 +1,11 @@
 """The program that imports what is checked. It runs in an interpreter of its own.
 
 Standard library only, and as little of it as will do: what this file imports, every checked module
-finds imported already. It is run as a script, `python -c SOURCE serve` or `... child`:
+finds imported already: neither json nor signal, which import re, enum and more. children.py starts
+it as `python -c BOOT serve` or `... child`, and writes requests to its stdin, as marshal has them:
 
 - `serve` forks: a bare, single-threaded parent that never imports anything of a target, and for
-  each request on its stdin a child that does. The parent outlives whatever the child does.
+  each request a child that does. The parent outlives whatever the child does.
 - `child` is such a child as a process of its own, for systems where one cannot fork.
 
 A child reports in a file that it opens by name for every line, so that a module may print what it
@@ -13,21 +14,24 @@ likes, close every descriptor or replace everything in sys, and still be judged 
 
 from __future__ import annotations
 
-import json
+import marshal
 import os
-import signal
 import sys
 import time
+from codecs import utf_16_be_encode
 
 TYPE_CHECKING = False  # typing is one more import
 if TYPE_CHECKING:
+    import signal
     from importlib.machinery import ModuleSpec
     from typing import Any
+else:
+    import _signal as signal
 
 # Taken before anything of a target is imported: a module may replace them.
 is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
-_dumps, _clock = json.dumps, time.perf_counter
+_clock, _utf_16, _strip = time.perf_counter, utf_16_be_encode, str.strip
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
@@ -37,10 +41,10 @@ def run_child(request: dict[str, Any], report: str) -> None:
     A step is the name of a module or, to load an extension without what is around it, a list of
     its name and path. Ends when the GIL is on. What is below a package that raised is passed over.
     """
-    import _imp  # noqa: PLC0415 - of the interpreter; no module of a target is called so
-    import gc  # noqa: PLC0415
-    import importlib  # noqa: PLC0415
-    from importlib import machinery  # noqa: PLC0415
+    import _imp  # of the interpreter; no module of a target is called so
+    import gc
+    import importlib
+    from importlib import machinery
 
     gc.disable()  # takes its time, in a process that is soon gone
     sys.path[:] = request["path"]
@@ -57,7 +61,7 @@ def run_child(request: dict[str, Any], report: str) -> None:
         """
         before, outer = is_gil_enabled(), depth_on[0]
         depth_on[0] = False
-        entry = [spec.name, spec.origin, before, before, False]
+        entry = [f"{spec.name}", f"{spec.origin}", before, before, False]
         loaded.append(entry)
         try:
             return create_dynamic(spec, file) if file is not None else create_dynamic(spec)
@@ -69,7 +73,7 @@ def run_child(request: dict[str, Any], report: str) -> None:
     _imp.create_dynamic = watched  # type: ignore[assignment]
 
     def say(*what: object) -> None:
-        line = (_dumps([request["token"], *what]) + "\n").encode()
+        line = f"{request['token']} {_to_json([*what])}\n".encode()
         descriptor = _open(report, _APPEND, 0o600)
         _write(descriptor, line)
         _close(descriptor)
@@ -105,11 +109,23 @@ def run_child(request: dict[str, Any], report: str) -> None:
 def _describe(error: BaseException) -> list[str | None]:
     """[type, message, name of the module that was not found], whatever the error's code does."""
     try:
-        message = str(error).strip()[:500]
+        message = _strip(str(error))[:500]
     except BaseException:
         message = "(its message could not be read)"
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
-    return [type(error).__name__, message, missing]
+    return [type(error).__name__, message, None if missing is None else f"{missing}"]
+
+
+def _to_json(value: object) -> str:
+    """Do what json.dumps does with what is said here, each character of a string escaped."""
+    if isinstance(value, list):
+        return f"[{','.join([_to_json(item) for item in value])}]"
+    if isinstance(value, str):
+        digits = _utf_16(value, "surrogatepass")[0].hex()
+        return '"' + "".join(["\\u" + digits[n : n + 4] for n in range(0, len(digits), 4)]) + '"'
+    if value is None:
+        return "null"
+    return f"{value}".lower()  # a boolean or a number
 
 
 def isolate() -> None:
@@ -129,28 +145,36 @@ def kill_group(leader: int) -> None:
 
 
 def serve() -> None:
-    """For each request, a line of JSON, fork a child, watch it, and answer with how it ended.
+    """For each request, fork a child, watch it, and answer with how it ended, in a line.
 
-    The answer is the exit status (as subprocess counts it), or null for a child that made no
+    The answer is the exit status (as subprocess counts it), or None for a child that made no
     progress for request["timeout"] seconds and was killed with its group. When stdin ends, as it
     does when whoever asks dies, the child is killed too.
     """
-    import select  # noqa: PLC0415 - Windows has it for sockets only
+    import select  # Windows has it for sockets only
 
-    requests = os.fdopen(0, "rb")
+    requests = sys.stdin.buffer
     answers = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    for line in iter(requests.readline, b""):
-        request = json.loads(line)
+    while True:
+        try:
+            request = marshal.load(requests)
+        except EOFError:
+            _exit(0)
         child = os.fork()
         if child == 0:
             isolate()
             signal.alarm(int(request["alarm"]))  # should everyone else be gone
             run_child(request, request["report"])
-        seen, delay = -1, 0.001
+        try:
+            ended, delay = [os.pidfd_open(child)], min(request["timeout"] / 20, 0.1)
+        except OSError:  # an old kernel, or a sandbox
+            ended, delay = [], 0.002
+        seen = -1
         status: int | None = None
         deadline = time.monotonic() + request["timeout"]
         while True:
+            ready = select.select([requests, *ended], [], [], delay)[0]
             pid, raw = os.waitpid(child, os.WNOHANG)
             if pid:
                 status = os.waitstatus_to_exitcode(raw)
@@ -161,20 +185,21 @@ def serve() -> None:
                 size = -1
             if size != seen:
                 seen, deadline = size, time.monotonic() + request["timeout"]
-            if time.monotonic() > deadline or select.select([requests], [], [], delay)[0]:
+            if time.monotonic() > deadline or requests in ready:
                 kill_group(child)
                 os.waitpid(child, 0)
                 break
-            delay = min(delay * 1.5, 0.004)
+        for descriptor in ended:
+            os.close(descriptor)
         kill_group(child)  # what it left behind
-        answers.write(json.dumps(status).encode() + b"\n")
+        answers.write(f"{status}\n".encode())
 
 
 def main() -> None:
     if sys.argv[1:2] == ["serve"]:
         serve()
     else:
-        request = json.loads(sys.argv[2])
+        request = marshal.load(sys.stdin.buffer)
         run_child(request, request["report"])
 
 
