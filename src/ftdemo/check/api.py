@@ -1,6 +1,5 @@
 """The import check as a function."""
 
-import itertools
 import os
 import sys
 import threading
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 Verdict = Literal["pass", "fail", "error", "skip"]
 Method = Literal["fork", "spawn", "single"]
-# Below this, a second process would spend its time importing what the first one does too.
-MODULES_A_JOB = 24
 NOTHING_CHECKED = 3
 
 
@@ -142,28 +139,20 @@ class _Run:
                 pass
 
     def judge_all(self, targets: "Sequence[Target]") -> None:
-        self._total = sum(len(t.modules) + len(t.skipped) for t in targets)
-        for target in targets:
-            for name, why in target.skipped.items():
-                self._add(target, _result(name, "skip", detail=why))
-            if not self._interpreter["free_threaded"]:
-                for module in target.modules:
-                    why = "this build always has the GIL"
-                    self._add(target, _result(module.name, "skip", detail=why))
-        if not self._interpreter["free_threaded"]:
-            return
         from concurrent.futures import ThreadPoolExecutor
 
-        shares = max(1, self._jobs // max(1, sum(bool(t.modules) for t in targets)))
+        self._total = sum(len(t.modules) + len(t.skipped) for t in targets)
         executor = ThreadPoolExecutor(max_workers=self._jobs)
         try:
-            for target in targets:
-                case = judge.Judge(target.modules, together=self._method != "single")
-                for part in _parts(target.modules, shares):
-                    for task in case.tasks(part):
+            if self._interpreter["free_threaded"]:
+                for target in sorted(targets, key=lambda target: -len(target.modules)):
+                    case = judge.Judge(target.modules, together=self._method != "single")
+                    for task in case.tasks():
                         self._submit(executor, target, case, task)
             with self._lock:
                 self._report()
+            for target in targets:
+                self._skip(target)
             self._wait()
         finally:
             with self._lock:
@@ -171,6 +160,14 @@ class _Run:
                 for children in self._children:
                     children.close()
             executor.shutdown(cancel_futures=True)
+
+    def _skip(self, target: "Target") -> None:
+        for name, why in target.skipped.items():
+            self._add(target, _result(name, "skip", detail=why))
+        if not self._interpreter["free_threaded"]:
+            for module in target.modules:
+                why = "this build always has the GIL"
+                self._add(target, _result(module.name, "skip", detail=why))
 
     def _submit(
         self, executor: "ThreadPoolExecutor", target: "Target", case: judge.Judge, task: judge.Task
@@ -248,13 +245,6 @@ class _Run:
             ],
             "summary": summary,
         }
-
-
-def _parts(modules: Sequence[judge.Module], shares: int) -> list[Sequence[judge.Module]]:
-    """Cut modules into up to shares parts of neighbours, which have packages in common."""
-    count = min(shares, max(1, len(modules) // MODULES_A_JOB)) if modules else 0
-    bounds = [len(modules) * n // count for n in range(count + 1)] if count else [0]
-    return [modules[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 def _result(

@@ -49,9 +49,9 @@ class Judge:
         self._together = together
         self._blame = _Blame()
 
-    def tasks(self, modules: Sequence[Module]) -> list[Task]:
-        """What to do first, to judge these of the modules."""
-        names = [module.name for module in modules]
+    def tasks(self) -> list[Task]:
+        """What to do first. Two tasks would each import most of what the modules have in common."""
+        names = list(self._paths)
         return [Task(names)] if self._together else [Task([name], name) for name in names]
 
     def judge(
