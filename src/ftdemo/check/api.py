@@ -3,6 +3,7 @@
 import os
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Self, TypedDict
 
@@ -10,8 +11,6 @@ from ftdemo.check import interpreter, judge
 from ftdemo.check.children import CAN_FORK, Children, InterruptedRunError
 
 if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
-
     from ftdemo.check.targets import Target
 
 Verdict = Literal["pass", "fail", "error", "skip"]
@@ -121,11 +120,15 @@ class _Run:
         self._verdicts: dict[tuple[str, str], ModuleResult] = {}
         self._total = 0
         self._over = False
-        # Guards _verdicts, _children, _idle, _futures, _over, and calls of _progress.
+        self._failure: BaseException | None = None
+        self._waiting: deque[tuple[Target, judge.Judge, judge.Task]] = deque()
+        self._workers: list[threading.Thread] = []
+        self._working = 0
+        # Guards all of these, and calls of _progress; _changed is notified when it is over.
         self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._children = [self._new_children()]
         self._idle = self._children.copy()
-        self._futures: list[Future[None]] = []
         self._interpreter = interpreter.describe()
 
     def __enter__(self) -> Self:
@@ -139,27 +142,28 @@ class _Run:
                 pass
 
     def judge_all(self, targets: "Sequence[Target]") -> None:
-        from concurrent.futures import ThreadPoolExecutor
-
         self._total = sum(len(t.modules) + len(t.skipped) for t in targets)
-        executor = ThreadPoolExecutor(max_workers=self._jobs)
         try:
             if self._interpreter["free_threaded"]:
                 for target in sorted(targets, key=lambda target: -len(target.modules)):
                     case = judge.Judge(target.modules, together=self._method != "single")
                     for task in case.tasks():
-                        self._submit(executor, target, case, task)
+                        self._submit(target, case, task)
             with self._lock:
                 self._report()
             for target in targets:
                 self._skip(target)
-            self._wait()
+            with self._changed:
+                self._changed.wait_for(lambda: self._failure or not self._working)
+                if self._failure is not None:
+                    raise self._failure
         finally:
             with self._lock:
                 self._over = True
                 for children in self._children:
                     children.close()
-            executor.shutdown(cancel_futures=True)
+            for worker in self._workers:
+                worker.join()
 
     def _skip(self, target: "Target") -> None:
         for name, why in target.skipped.items():
@@ -169,45 +173,46 @@ class _Run:
                 why = "this build always has the GIL"
                 self._add(target, _result(module.name, "skip", detail=why))
 
-    def _submit(
-        self, executor: "ThreadPoolExecutor", target: "Target", case: judge.Judge, task: judge.Task
-    ) -> None:
+    # concurrent.futures would do this; importing it takes as long as starting an interpreter.
+
+    def _submit(self, target: "Target", case: judge.Judge, task: judge.Task) -> None:
         with self._lock:
-            if not self._over:
-                self._futures.append(executor.submit(self._do, executor, target, case, task))
+            self._waiting.append((target, case, task))
+            if self._working < self._jobs and not self._over:
+                self._working += 1
+                self._workers.append(threading.Thread(target=self._work))
+                self._workers[-1].start()
 
-    def _wait(self) -> None:
-        """Wait for all tasks, those that tasks bring about included, or for the first to fail."""
-        from concurrent.futures import FIRST_EXCEPTION, wait
-
-        done = 0
-        while done < len(self._futures):
-            done = len(self._futures)
-            for future in wait(self._futures, return_when=FIRST_EXCEPTION).done:
-                future.result()
+    def _work(self) -> None:
+        """Do what is waiting until nothing is."""
+        while True:
+            with self._lock:
+                if self._over or not self._waiting:
+                    self._working -= 1
+                    self._changed.notify_all()
+                    return
+                target, case, task = self._waiting.popleft()
+                if not self._idle:
+                    self._idle.append(self._new_children())
+                    self._children.append(self._idle[-1])
+                children = self._idle.pop()
+            try:
+                self._do(target, case, task, children)
+            except InterruptedRunError:
+                pass
+            except BaseException as error:
+                with self._lock:
+                    self._failure = error
+                    self._changed.notify_all()
+            with self._lock:
+                self._idle.append(children)
 
     def _do(
-        self, executor: "ThreadPoolExecutor", target: "Target", case: judge.Judge, task: judge.Task
+        self, target: "Target", case: judge.Judge, task: judge.Task, children: Children
     ) -> None:
-        with self._lock:
-            if self._over:
-                return
-            if not self._idle:
-                self._children.append(self._new_children())
-                self._idle.append(self._children[-1])
-            children = self._idle.pop()
         children.path = [*target.path, *sys.path]
-
-        def later(task: judge.Task) -> None:
-            self._submit(executor, target, case, task)
-
-        try:
-            for outcome in case.judge(task, children, later):
-                self._add(target, _verdict(outcome, target))
-        except InterruptedRunError:
-            return
-        with self._lock:
-            self._idle.append(children)
+        for outcome in case.judge(task, children, lambda task: self._submit(target, case, task)):
+            self._add(target, _verdict(outcome, target))
 
     def _new_children(self) -> Children:
         return Children(timeout=self._timeout, fork=self._method == "fork")

@@ -31,7 +31,7 @@ else:
 # Taken before anything of a target is imported: a module may replace them.
 is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
-_clock, _utf_16, _strip = time.perf_counter, utf_16_be_encode, str.strip
+_clock, _sleep, _utf_16, _strip = time.perf_counter, time.sleep, utf_16_be_encode, str.strip
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
@@ -78,6 +78,9 @@ def run_child(request: dict[str, Any], report: str) -> None:
         _write(descriptor, line)
         _close(descriptor)
 
+    forks: list[None] = []
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_parent=lambda: forks.append(None))
     broken: list[str] = []
     for index, step in enumerate(request["steps"]):
         if isinstance(step, str) and any(step.startswith(package) for package in broken):
@@ -103,6 +106,8 @@ def run_child(request: dict[str, Any], report: str) -> None:
             break
         if raised and isinstance(step, str):
             broken.append(step + ".")
+    if forks:
+        _sleep(0.3)  # for a copy to say that it came back, before it is killed with this process
     _exit(0)
 
 
