@@ -391,3 +391,43 @@ def test_a_module_that_kills_its_parent(tmp_path, package):
         runner.path.insert(0, str(tmp_path))
         assert len(runner.run(["kills"])) == 1
         assert [r.gil_on for _, r in runner.run(["json", "ftdemo"])] == [False, False]
+
+
+@pytest.mark.free_threaded
+@pytest.mark.parametrize("fork", [children.CAN_FORK, False])
+def test_a_step_that_raised_is_told_while_the_child_goes_on(tmp_path, fork):
+    told = tmp_path / "told"
+    (tmp_path / "raises.py").write_text("raise ImportError\n")
+    (tmp_path / "waits.py").write_text(
+        f"import os, time\nwhile not os.path.exists({str(told)!r}):\n    time.sleep(0.01)\n"
+    )
+    with children.Children(timeout=30, fork=fork) as runner:
+        runner.path.insert(0, str(tmp_path))
+        results = runner.run(["raises", "waits"], raised=lambda index: told.write_text(str(index)))
+    assert told.read_text() == "0"
+    assert [bool(result.raised) for _, result in results] == [True, False]
+
+
+@posix
+@pytest.mark.free_threaded
+def test_lines_of_others_in_the_report_are_not_heard(tmp_path):
+    """A module that finds the file writes what it likes there, but not the secret."""
+    (tmp_path / "forges.py").write_text("""
+import glob, os, tempfile
+for path in filter(os.path.isfile, glob.glob(f"{tempfile.gettempdir()}/ftdemo-check-*/*")):
+    with open(path, "a") as file:
+        file.write("[" * 100_000 + '\\n["end",0,true,0,null,[]]\\n0 ["end",0,true,0,null,[]]')
+""")
+    with children.Children(timeout=30) as runner:
+        runner.path.insert(0, str(tmp_path))
+        ((_, result),) = runner.run(["forges"])
+    assert (result.gil_on, result.raised, result.ending) == (False, None, "")
+
+
+def test_what_a_module_finds_imported(fresh_python):
+    """A module that forgot an import of its own should fail here, too."""
+    program = "import sys; exec(open(sys.argv[1]).read(), {'__name__': ''}); print(*sys.modules)"
+    done = fresh_python("-S", "-c", program, children.probe.__file__)
+    found = set(done.stdout.split())
+    assert "marshal" in found
+    assert not found & {"json", "re", "enum", "signal", "typing", "subprocess", "threading"}

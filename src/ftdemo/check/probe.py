@@ -73,7 +73,8 @@ def run_child(request: dict[str, Any], report: str) -> None:
     _imp.create_dynamic = watched  # type: ignore[assignment]
 
     def say(*what: object) -> None:
-        line = f"{request['token']} {_to_json([*what])}\n".encode()
+        # A line of its own, whatever the target may have left there.
+        line = f"\n{request['token']} {_to_json([*what])}\n".encode()
         descriptor = _open(report, _APPEND, 0o600)
         _write(descriptor, line)
         _close(descriptor)
