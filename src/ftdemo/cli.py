@@ -147,11 +147,8 @@ def _own(options: argparse.Namespace) -> int:
 
         print(f"ftdemo {version('ftdemo')}")
         return 0
-    from ftdemo import terminal
     from ftdemo.check import own
 
-    if not options.json:
-        terminal.import_ahead()
     result = own.check_own_modules()
     if options.json:
         print(json.dumps(result, indent=2))

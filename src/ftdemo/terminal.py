@@ -1,9 +1,7 @@
 """How every command prints for people."""
 
-import importlib
 import os
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
@@ -42,14 +40,14 @@ def show(*blocks: Block) -> None:
     """
     texts = [_plain(block) for block in blocks]
     simple = all(text.isascii() and text.replace("\n", "").isprintable() for text in texts)
-    if may_be_styled() or not simple:
+    if _may_be_styled() or not simple:
         texts = list(_styled(blocks))
     for number, text in enumerate(texts):
         lines = [line.rstrip() for line in text.splitlines() or [""]]
         print("\n".join(["", *lines] if number else lines))
 
 
-def may_be_styled() -> bool:
+def _may_be_styled() -> bool:
     """Whether rich is needed: it may take stdout for a terminal, and takes long to import."""
     if "FORCE_COLOR" in os.environ or "TTY_COMPATIBLE" in os.environ:
         return True
@@ -75,12 +73,6 @@ def _plain(block: Block) -> str:
         for row in rows
         for lines in zip_longest(*row, fillvalue="")
     )
-
-
-def import_ahead() -> None:
-    """Import in a thread, while there are children at work, what show() will need."""
-    if may_be_styled():
-        threading.Thread(target=importlib.import_module, args=["rich.table"], daemon=True).start()
 
 
 def _styled(blocks: Sequence[Block]) -> Iterator[str]:

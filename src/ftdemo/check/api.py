@@ -80,7 +80,8 @@ def check(
     """
     method = method or ("fork" if CAN_FORK else "spawn")
     with _Run(timeout, jobs or cores(), method, progress) as run:
-        # Imported while the first child starts.
+        # Imported while the first child starts, and before there are threads: two that import at
+        # the same time have been seen to deadlock on 3.15.0rc1.
         import tempfile
         from pathlib import Path
 

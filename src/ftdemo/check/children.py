@@ -178,6 +178,8 @@ class Children:
         assert self._server is not None
         assert self._server.stdin is not None
         assert self._server.stdout is not None
+        if self._closed.is_set():  # perhaps before there was this server to close
+            return None
         try:
             self._server.stdin.write(marshal.dumps(request))
             self._server.stdin.flush()
@@ -203,7 +205,7 @@ class Children:
             while self._process.poll() is None:
                 if look():
                     deadline = time.monotonic() + self._timeout
-                if time.monotonic() > deadline:
+                if time.monotonic() > deadline or self._closed.is_set():
                     return None
                 time.sleep(delay)
                 delay = min(delay * 1.5, 0.01)
