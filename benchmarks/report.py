@@ -15,7 +15,9 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "benchmarks/results.json"
-DOCUMENTS = [PROJECT / "README.md", PROJECT / "docs/performance.md"]
+DOCUMENTS = [
+    PROJECT / path for path in ("README.md", "docs/performance.md", "docs/import-check.md")
+]
 QUOTED = re.compile(
     r"(?P<start><!-- benchmark: (?P<name>[\w-]+) -->\n).*?(?=<!-- end of benchmark -->)", re.S
 )
