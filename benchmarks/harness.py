@@ -5,6 +5,7 @@ in another order each time, and a ratio is that of two figures of one window; of
 the median, with the quartiles. What took less than was subtracted from it counts as nothing.
 """
 
+import math
 import platform
 import random
 import statistics
@@ -75,8 +76,8 @@ def minus(times: list[float], loop: list[float]) -> list[float]:
 
 
 def ratios(times: list[float], base: list[float]) -> list[float]:
-    """Divide, window by window."""
-    return [each / by for each, by in zip(times, base, strict=True) if by]
+    """Divide, window by window; there is a figure for each, so that others can be divided by it."""
+    return [each / by if by else math.inf for each, by in zip(times, base, strict=True)]
 
 
 def at_once(*cases: Case) -> Case:

@@ -32,7 +32,7 @@ def test_ratios_are_of_one_window(harness):
     found = harness.ratios(harness.minus(theirs, loop), harness.minus(ours, loop))
     assert found == [2.0, 2.0, 2.0]
     assert harness.minus([1.0], [2.0]) == [0.0]
-    assert harness.ratios([1.0, 1.0], [0.0, 2.0]) == [0.5]
+    assert harness.ratios([1.0, 1.0], [0.0, 2.0]) == [float("inf"), 0.5]
 
 
 def test_the_median_and_the_quartiles(harness):
