@@ -27,6 +27,7 @@ nox.options.sessions = [
     "tsan",
     "stress",
     "smoke",
+    "template",
 ]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -100,6 +101,22 @@ def demo(session: nox.Session) -> None:
     scripts = fresh_environment(session, free_threaded_python(session))
     install_into(session, scripts, ".")
     session.run(str(scripts / "ftdemo"), *session.posargs, external=True)
+
+
+@nox.session(python=False)
+def new(session: nox.Session) -> None:
+    """Make a project of your own out of this one: nox -s new -- NAME FOLDER; --help has options."""
+    script = Path(__file__).with_name(".ci") / "new_project.py"
+    with session.chdir(session.invoked_from):
+        session.run(sys.executable, str(script), *session.posargs, external=True)
+
+
+@nox.session
+def template(session: nox.Session) -> None:
+    """Make projects with each combination of options, and see one of them through."""
+    session.install(*group("lint"), *group("test"), "nox", "uv", "build[uv]")
+    install_ftdemo(session)
+    session.run("pytest", "tests/test_new.py", *session.posargs)
 
 
 @nox.session
