@@ -259,10 +259,11 @@ def without_abi3t(text: str) -> str:
     return re.sub(r"^PyType_Spec ", "static PyType_Spec ", text, flags=re.M)
 
 
-def with_one_concept(folder: dict[str, str], concept: str, others: list[str]) -> None:
+def with_one_concept(folder: dict[str, str], concept: str) -> None:
     """Leave in module.h and module.c what one concept needs, of a folder with its file."""
     header, code, own = folder["module.h"], folder["module.c"], folder[f"{concept}.c"]
-    header = re.sub(rf"^.*\b({'|'.join(others)})_(exec|spec)\b.*\n", "", header, flags=re.M)
+    declared = rf"^(int|extern PyType_Spec) (?!{concept}_)\w+_(exec\(.*|spec);\n"
+    header = re.sub(declared, "", header, flags=re.M)
     call = rf"\1    return {concept}_exec(module);\n\2"
     code = re.sub(r"(^module_exec\(.*?\n\{\n).*?(^\}\n)", call, code, flags=re.M | re.S)
     (fields,) = re.findall(r"^typedef struct \{\n(.*?)^\} module_state;\n", header, re.M | re.S)
@@ -341,14 +342,13 @@ def pruned(sources: dict[str, str]) -> dict[str, str]:
 
 def extension(sources: dict[str, str], choice: Choice) -> dict[str, str]:
     """Make the C sources of the new project out of those of this one."""
-    others = {path.stem for path in CHECKOUT.glob("csrc/ready/*.c")} - {"module", choice.concept}
     unwanted = rf"Read next: (?!{choice.concept}\.c)" + (
         "" if choice.legacy else "|The legacy twin "
     )
     twins = ["csrc/ready/", "csrc/legacy/"] if choice.legacy else ["csrc/ready/"]
     for twin in twins:
         folder = {p.removeprefix(twin): t for p, t in sources.items() if p.startswith(twin)}
-        with_one_concept(folder, choice.concept, sorted(others))
+        with_one_concept(folder, choice.concept)
         sources |= {twin + file: sentences(text, unwanted) for file, text in folder.items()}
     if not choice.abi3t:
         sources = {path: without_abi3t(text) for path, text in sources.items()}

@@ -24,8 +24,8 @@ CONCEPTS = {
     ),
     "intern": (
         "One object for all equal keys, for many threads",
-        'first, second = "".join(["one", " key"]), "".join(["one", " key"])\n'
-        "assert ftdemo.intern(first) is ftdemo.intern(second)\n",
+        'first = ftdemo.intern("".join(["one", " key"]))\n'
+        'assert ftdemo.intern("one key") is first\n',
     ),
     "checksum": (
         "A checksum that many threads may update",
@@ -102,6 +102,8 @@ CHANGES = {
     ".github/workflows/ci.yml": [
         put("name: mutants, [...]\n", "name: mutants and AddressSanitizer\n"),
         put("- run: nox -s asan\n[...]\n\n", "- run: nox -s asan\n\n"),
+        put("sdist, wheel and new projects", "sdist and wheel"),
+        cut("      - run: nox -s template"),
     ],
     ".github/workflows/wheels.yml": [
         cut("      - .github/wheels.toml"),
@@ -297,12 +299,14 @@ CHANGES = {
     "tests/mutants/run.py": [
         put("`test`; the source lint runs on this interpreter.", "`test`."),
         cut("LINT = "),
+        put('prefix="ftdemo mutants "', 'prefix="two words "'),
         cut("    if check == LINT:"),
         put('"no:cacheprovider", "-p", "no:ftdemo"', '"no:cacheprovider"'),
         put("        if mutant.check != LINT:\n    ", ""),
     ],
     "tests/sanitizers/run.py": [
         put("and ftdemo compiled", "and it compiled"),
+        put('prefix="ftdemo sanitizers "', 'prefix="two words "'),
         put(
             "tests of both twins: no report may name ftdemo, but with ThreadSanitizer and the GIL "
             "forced off, one\nmust name each file of csrc/legacy that has a race.",
