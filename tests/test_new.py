@@ -222,12 +222,16 @@ def python(*versions):
     return next((version for version in versions if shutil.which(f"python{version}")), None)
 
 
-def test_python_is_linted_and_formatted(tmp_path):
+def test_all_but_c_is_linted_and_formatted(tmp_path):
     for number, options in enumerate(COMBINATIONS):
         make(tmp_path / f"acme {number}", options)
         make(tmp_path / f"long {number}", options, "a_rather_long_name_for_a_module")
     for command in (["ruff", "check"], ["ruff", "format", "--check"]):
         subprocess.run([TOOLS / command[0], *command[1:], tmp_path], check=True)
+    metadata = tmp_path.glob("*/pyproject.toml")
+    subprocess.run([TOOLS / "validate-pyproject", *metadata], check=True)
+    workflows = tmp_path.glob("*/.github")
+    subprocess.run([TOOLS / "zizmor", "--offline", "--pedantic", "--quiet", *workflows], check=True)
 
 
 def test_c_is_formatted_and_compiles_without_a_warning(tmp_path):
