@@ -312,7 +312,8 @@ def c_names(chunk: str) -> set[str]:
     found = re.findall(r"^#define (\w+)", code, re.M)
     found += re.findall(r"^PyDoc_STRVAR\((\w+)|^\} (\w+);|^typedef .*?(\w+);", code, re.M)
     found += re.findall(r"^(?!PyDoc)(?:\w[\w *]*?[ *])?(\w+)(?:\(|\[\] =|;| =)", code, re.M)
-    return set(re.findall(r"\w+", str(found))) - {"PyMODINIT_FUNC"}
+    names = set(re.findall(r"\w+", str(found))) - {"PyMODINIT_FUNC"}
+    return {name for name in names if not name.endswith("_H")}  # which guards a header
 
 
 def c_words(code: str) -> set[str]:
@@ -326,7 +327,7 @@ def pruned(sources: dict[str, str]) -> dict[str, str]:
     """Leave out what no file of the extension uses."""
     shared = {path: text for path, text in sources.items() if re.search(SHARED, path)}
     parts = [(path, part, c_names(part)) for path, text in shared.items() for part in chunks(text)]
-    entry = re.compile(r"PyInit_|PyModExport_|\w+_H$")
+    entry = re.compile(r"PyInit_|PyModExport_")
     kept = [part for part in parts if not part[2] or any(map(entry.match, part[2]))]
     used = set().union(*(c_words(sources[path]) for path in sources.keys() - shared.keys()))
     used = used.union(*(c_words(text) for _, text, _ in kept))

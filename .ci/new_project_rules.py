@@ -139,6 +139,7 @@ CHANGES = {
         cut("#define Py_END_CRITICAL_SECTION2", "no account"),
         put("before that and in the stable ABI, which lacks it, an", "before that an", "no abi3t"),
         cut("#define PY_SSIZE_T_CLEAN"),
+        put("Also of 3.13;", "It came with 3.13;", "intern"),
     ],
     "csrc/legacy/module.h": [
         put("Where the public names are imported from; pickle", "Compiled by tests alone; pickle"),
@@ -240,6 +241,8 @@ CHANGES = {
         cut("environment-pass = ", "no abi3t"),
         cut("[[tool.cibuildwheel.overrides]]", "no abi3t"),
         put('"src/ftdemo/{[...]"tests/*" = ', '"tests/*" = '),
+        put('"tests/*" = [[...]]', '"tests/*" = ["N806", "SIM105"]', "account"),
+        cut('"tests/*" = ', "no account"),
         put("\nfiles = [[...]]", '\nfiles = ["src", "noxfile.py", ".ci/wheel_matrix.py"]'),
         put('["src", ".ci"]', '["src"]'),
         cut("[[tool.mypy.overrides]]"),

@@ -97,6 +97,14 @@ def test_what_is_there_belongs_together(tmp_path, options):
     assert {"lint", "tests", "mutants", "tsan", "wheels"} <= functions
     assert ("abi3t" in functions) is bool(abi3t)
     assert ("csrc/legacy/module.c" in files) is not bool(no_legacy)
+    sources = {path: text for path, text in files.items() if path.startswith("csrc/")}
+    code = "".join(text for path, text in sources.items() if "legacy" not in path)
+    for match in re.finditer(
+        r"^(?:#define )?(?!PyInit|PyModExport|PyABIInfo|PyDoc)(\w+)\(", code, re.M
+    ):
+        assert len(re.findall(rf"\b{match[1]}\b", code)) > 1, match[1]  # or it is unused
+    for header in {Path(path).name for path in sources if path.endswith(".h")}:
+        assert f'#include "{header}"' in code
     names = {n.name for n in trees["src/acme/_ready.pyi"].body if hasattr(n, "name")}
     assert f"__all__ = {sorted(names)}".replace("'", '"') in files["src/acme/__init__.py"]
     patches = [path for path in files if path.endswith(".patch")]
