@@ -108,6 +108,7 @@ def test_documents_quote_what_was_measured(module):
     assert quoted == set(report.TABLES)
     changed = json.loads(RESULTS.read_text(encoding="utf-8"))
     changed["measures"][0]["median"] += 1
+    text = report.DOCUMENTS[1].read_text(encoding="utf-8")
     assert report.quoting(text, changed) != text
 
 
