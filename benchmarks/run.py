@@ -230,7 +230,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     options = arguments()
-    processes, windows = (1, 3) if options.quick else (5, 60)
+    processes, windows = (1, 3) if options.quick else (5, 100)
     # With the GIL forced off, since the unlocked twin would bring it back.
     pythons = {FREE: (sys.executable, "0")}
     if options.with_gil:
