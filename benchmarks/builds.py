@@ -16,35 +16,18 @@ import harness
 from harness import Case
 
 import ftdemo
+from ftdemo.demos import overhead
 
 SECONDS = 0.01
 OPTION = "--serve"
 
 
-class Thing:
-    """What a program in Python is made of: attributes, calls, a dict and a list."""
-
-    def __init__(self) -> None:
-        self.n = 0
-
-    def step(self) -> int:
-        self.n += 1
-        return self.n
-
-
-def in_python() -> None:
-    thing, table, numbers = Thing(), {}, []
-    for i in range(1000):
-        table[i & 255] = thing.step()
-        numbers.append(i)
-
-
 def operations() -> dict[str, Case]:
-    names = vars(ftdemo) | {"in_python": in_python}
+    names = vars(ftdemo) | {"in_python": overhead.program()}
     pair = "a, b, move = Account(100_000_000), Account(), transfer"
     return {
         "loop": harness.statement("pass"),
-        "in Python": harness.statement("in_python()", **names),
+        "in Python": harness.statement("in_python(1000)", **names),
         "deposit": harness.statement("a.deposit(1)", "a = Account()", **names),
         "transfer": harness.statement("move(a, b, 1)", pair, **names),
         "update": harness.statement("c.update(b'x')", "c = Checksum()", **names),

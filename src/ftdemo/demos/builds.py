@@ -13,13 +13,20 @@ from typing import Any
 from ftdemo.demos.common import CHILD_TIMEOUT, FREE_THREADED, SkipDemo
 
 
-def ask(python: str, function: Callable[..., object], *arguments: object) -> Any:
+def ask(
+    python: str, function: Callable[..., object] | list[Callable[..., object]], *arguments: object
+) -> Any:
     """Call a function in the interpreter at this path, which need not have ftdemo.
 
-    The function must import what it uses, take JSON and return JSON.
+    The function must import what it uses, take JSON and return JSON. Of a list, the last is called,
+    which may use the others.
     """
-    call = f"{function.__name__}(*json.loads({json.dumps(arguments)!r}))"
-    program = f"{inspect.getsource(function)}\nimport json\nprint(json.dumps({call}))"
+    functions = function if isinstance(function, list) else [function]
+    source = "\n".join(map(inspect.getsource, functions))
+    call = f"{functions[-1].__name__}(*json.loads({json.dumps(arguments)!r}))"
+    program = (
+        f"import json\nfrom collections.abc import Callable\n{source}\nprint(json.dumps({call}))"
+    )
     command = [python, "-I", "-c", program]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=CHILD_TIMEOUT
