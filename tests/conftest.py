@@ -21,6 +21,12 @@ import pytest
 
 T = TypeVar("T")
 
+# What a test finds does not depend on the shell it is run from: PYTHONUNBUFFERED alone decides what
+# a process prints before it dies. tests/mutants and tests/sanitizers set the two that stay.
+for variable in [name for name in os.environ if name.startswith("PYTHON")]:
+    if variable not in {"PYTHONPATH", "PYTHONMALLOC"}:
+        del os.environ[variable]
+
 # The wheel for the stable ABI of both builds has ftdemo._ready alone.
 # Found without importing it, which might bring the GIL back.
 ABI3T = any(Path(importlib.util.find_spec("ftdemo").origin).parent.glob("_ready.abi3t*"))
@@ -76,7 +82,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run in which something brought the GIL back: its threads proved nothing."""
-    expected = os.environ.get("PYTHON_GIL") == "1" or session.config.getoption("twin") == "legacy"
+    asked_for = getattr(sys.flags, "gil", None) == 1  # by -X gil or PYTHON_GIL
+    expected = asked_for or session.config.getoption("twin") == "legacy"
     if FREE_THREADED and is_gil_enabled() and not expected:
         print("\nERROR: the GIL came on during the tests", file=sys.stderr)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -175,14 +182,13 @@ class FreshPython(Protocol):
 
 @pytest.fixture
 def fresh_python() -> FreshPython:
-    """Run this interpreter anew, without PYTHON_GIL and PYTHONWARNINGS unless env has them."""
+    """Run this interpreter anew, without PYTHON_GIL and the like unless env has them."""
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if k not in {"PYTHON_GIL", "PYTHONWARNINGS"}}
         command: Sequence[str] = [sys.executable, *arguments]
         return subprocess.run(
             command,
-            env=clean | (env or {}),
+            env=os.environ | (env or {}),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

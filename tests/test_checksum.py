@@ -91,6 +91,7 @@ def test_the_buffer_is_released(twin):
     data.append(1)  # a BufferError while exported
 
 
+@pytest.mark.thread_unsafe(reason="starts a process with threads")
 def test_exit_while_a_daemon_thread_updates(fresh_python):
     """It never attaches again, and so must have given up the lock before: or the exit hangs."""
     program = """

@@ -27,8 +27,12 @@ def race_tests():
                     yield f"{path.name}::{name}"
 
 
+# Once, before there are threads: a test file may not import twice at the same time.
+RACE_TESTS = list(race_tests())
+
+
 def test_every_concept_has_one():
-    files = {node.partition("::")[0] for node in race_tests()}
+    files = {node.partition("::")[0] for node in RACE_TESTS}
     concepts = {"test_account.py", "test_checksum.py", "test_intern.py", "test_tickets.py"}
     assert files == concepts  # in work.c, threads do not meet
 
@@ -36,7 +40,7 @@ def test_every_concept_has_one():
 @pytest.mark.free_threaded
 @pytest.mark.two_cores
 @pytest.mark.thread_unsafe(reason="starts processes")
-@pytest.mark.parametrize("node", list(race_tests()))
+@pytest.mark.parametrize("node", RACE_TESTS)
 def test_fails_on_the_legacy_twin(fresh_python, node):
     """It does so at once, as a rule; a busy machine may need a few attempts."""
     for _ in range(10):

@@ -48,6 +48,7 @@ def test_threads_do_not_meet(twin, in_threads):
     assert sums == [closed_form(n) for n in sizes] * 2
 
 
+@pytest.mark.thread_unsafe(reason="starts a process with threads")
 def test_a_collection_does_not_wait_for_the_end(fresh_python):
     """A collection stops all threads, and an attached one must let itself be stopped."""
     program = """
