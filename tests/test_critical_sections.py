@@ -5,7 +5,6 @@ loop: whoever blocks, or detaches in another way, gives up every critical sectio
 """
 
 import gc
-import sys
 import threading
 from functools import partial
 
@@ -167,39 +166,44 @@ def test_tickets_wait_for_who_is_inside(sections, in_threads):
     assert overtaken.count(False) > 5, overtaken
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 14),
-    reason="in 3.13t, a section on the same object suspends the outer one",
-)
 def test_a_transfer_waits_for_both_accounts(sections, in_threads):
-    """While another thread is in a section on one of them, its balance does not change."""
+    """While another thread is in a section on one of them, the balance of neither changes."""
     # SECTION2 takes the lower address first: here it has not got a while it waits for b.
     b, a = sorted([ftdemo.Account(100), ftdemo.Account(100)], key=id)
-    unchanged = []
-    for _ in range(9):
-        holding, asking, watching = Sign(), Sign(), Sign()
 
-        def hold_b(holding=holding, watching=watching):
-            holding.happened = True
-            watching.wait(at_most=20_000_000)
+    def overtakes():
+        before = b.balance
+        b_is_taken, transfer_began, a_is_taken, changed = Sign(), Sign(), Sign(), Sign()
 
-        def ask(holding=holding, asking=asking):
-            holding.wait()
-            asking.happened = True
+        def hold_b():
+            b_is_taken.happened = True
+            a_is_taken.wait(at_most=20_000_000)
+
+        def enter_b():
+            sections.section(b, hold_b)
+            while b.balance == before:
+                pass
+            changed.happened = True
+
+        def transfer():
+            b_is_taken.wait()
+            transfer_began.happened = True
             ftdemo.transfer(a, b, 1)
 
-        def watch_a(watching=watching):
-            before = a.balance
-            watching.happened = True
-            return all(a.balance == before for _ in range(500_000))
+        def hold_a():
+            a_is_taken.happened = True
+            changed.wait(at_most=5_000_000)  # longer than a few time slices
+            return changed.happened
 
-        def enter_a(asking=asking, watch_a=watch_a):
-            asking.wait()
+        def enter_a():
+            transfer_began.wait()
             for _ in range(2_000_000):  # by now, the transfer waits for b
                 pass
-            return sections.section(a, watch_a)
+            return sections.section(a, hold_a)
 
-        unchanged.append(in_threads(partial(sections.section, b, hold_b), ask, enter_a)[2])
+        return in_threads(enter_a, enter_b, transfer)[0]
+
+    overtaken = [overtakes() for _ in range(9)]
     # The interpreter may stop all threads for reasons of its own, which suspends the section.
-    assert unchanged.count(True) > 5, unchanged
+    assert overtaken.count(False) > 5, overtaken
     assert (a.balance, b.balance) == (91, 109)
