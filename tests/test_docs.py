@@ -150,7 +150,7 @@ def test_every_command_is_one(command):
 
 
 @pytest.mark.parametrize(
-    "name", found(r"`(?!\S*NAME)((?:csrc|docs|src|tests|\.ci|\.github)/[\w./-]+)`")
+    "name", found(r"`(?!\S*NAME)((?:csrc|docs|src|tests|tools|\.ci|\.github)/[\w./-]+)`")
 )
 def test_every_path_exists(name):
     assert (PROJECT / name).exists()

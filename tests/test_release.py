@@ -13,7 +13,7 @@ from ftdemo.wheels import contract
 pytest.importorskip("cibuildwheel", reason="run by nox -s package")
 
 PROJECT = Path(__file__).parent.parent
-SCRIPT = PROJECT / ".ci/wheel_matrix.py"
+SCRIPT = PROJECT / "tools/wheel_matrix.py"
 
 
 def jobs():
