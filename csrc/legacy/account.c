@@ -7,44 +7,44 @@
 #include "module.h"
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     int64_t balance; /* never negative */
 } Account;
 
-#define Account_CAST(op) ((Account *)object_data((op), &account_spec))
+#define Account_CAST(op) ((Account *)(op))
 
 /* How an operation ended. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
 static outcome
-deposit(Account *self, uint64_t amount)
+deposit(Account *self, int64_t amount)
 {
-    if (amount > (uint64_t)(INT64_MAX - self->balance)) {
+    if (amount > INT64_MAX - self->balance) {
         return TOO_LARGE;
     }
-    self->balance += (int64_t)amount;
+    self->balance += amount;
     return DONE;
 }
 
 static outcome
-withdraw(Account *self, uint64_t amount)
+withdraw(Account *self, int64_t amount)
 {
-    if (amount > (uint64_t)self->balance) {
+    if (amount > self->balance) {
         return OVERDRAWN;
     }
-    self->balance -= (int64_t)amount;
+    self->balance -= amount;
     return DONE;
 }
 
 /* From an account to itself: checked like any other, and nothing changes. */
 static outcome
-move(Account *src, Account *dst, uint64_t amount)
+move(Account *src, Account *dst, int64_t amount)
 {
     outcome result = withdraw(src, amount);
     if (result == DONE) {
         result = deposit(dst, amount);
         if (result != DONE) {
-            src->balance += (int64_t)amount;
+            src->balance += amount;
         }
     }
     return result;
@@ -69,7 +69,7 @@ static PyObject *
 account_deposit(PyObject *op, PyObject *arg)
 {
     Account *self = Account_CAST(op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -82,7 +82,7 @@ static PyObject *
 account_withdraw(PyObject *op, PyObject *arg)
 {
     Account *self = Account_CAST(op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -96,7 +96,7 @@ transfer(PyObject *src_op, PyObject *dst_op, PyObject *arg)
 {
     Account *src = Account_CAST(src_op);
     Account *dst = Account_CAST(dst_op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -157,7 +157,7 @@ account_balance(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(balance);
 }
 
-/* For copy and pickle; a subclass's __dict__ and __slots__ go by themselves. */
+/* For copy and pickle, which see to a subclass's __dict__ themselves. */
 static PyObject *
 account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -171,18 +171,15 @@ account_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"balance", NULL};
     PyObject *arg = NULL;
-    uint64_t balance = 0;
+    int64_t balance = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Account", keywords,
                                      &arg)
         || (arg != NULL && exact_count(arg, 0, &balance) < 0)) {
         return NULL;
     }
-    if (balance > INT64_MAX) {
-        return none_or_raise(TOO_LARGE);
-    }
     PyObject *op = PyType_GenericAlloc(type, 0);
     if (op != NULL) {
-        Account_CAST(op)->balance = (int64_t)balance; /* not shared yet */
+        Account_CAST(op)->balance = balance; /* not shared yet */
     }
     return op;
 }
@@ -237,12 +234,12 @@ static PyType_Slot account_slots[] = {
     {Py_tp_getset, account_getset},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, object_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec account_spec = {
+static PyType_Spec account_spec = {
     .name = PACKAGE ".Account",
-    .basicsize = BASICSIZE(Account),
+    .basicsize = sizeof(Account),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = account_slots,

@@ -11,13 +11,13 @@
 #define DETACH_MINSIZE 2048
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     PyThread_type_lock mutex; /* NULL until a long buffer comes */
     uint32_t a;
     uint32_t b;
 } Checksum;
 
-#define Checksum_CAST(op) ((Checksum *)object_data((op), &checksum_spec))
+#define Checksum_CAST(op) ((Checksum *)(op))
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -164,11 +164,11 @@ static PyMethodDef checksum_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(value_doc,
+"The checksum so far, an int of 32 bits. Thread safety: compatible.");
+
 static PyGetSetDef checksum_getset[] = {
-    {"value", checksum_value, NULL,
-     PyDoc_STR(
-         "The checksum so far, an int of 32 bits. Thread safety: compatible."),
-     NULL},
+    {"value", checksum_value, NULL, value_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -179,14 +179,14 @@ static PyType_Slot checksum_slots[] = {
     {Py_tp_getset, checksum_getset},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, checksum_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec checksum_spec = {
+static PyType_Spec checksum_spec = {
     .name = PACKAGE ".Checksum",
-    .basicsize = BASICSIZE(Checksum),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .basicsize = sizeof(Checksum),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = checksum_slots,
 };
 

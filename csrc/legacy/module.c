@@ -34,24 +34,25 @@ object_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    PyObject_GC_Del(op);
+    type->tp_free(op);
     Py_DECREF(type);
 }
 
 static int
 module_exec(PyObject *module)
 {
-    if (account_exec(module) < 0 || tickets_exec(module) < 0
-        || intern_exec(module) < 0 || checksum_exec(module) < 0) {
-        return -1;
+#define CALL_EXEC(name)                                                       \
+    if (name##_exec(module) < 0) {                                            \
+        return -1;                                                            \
     }
-    return work_exec(module);
+    CONCEPTS(CALL_EXEC)
+    return 0;
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    module_state *state = PyModule_GetState_DuringGC(module);
+    module_state *state = get_state(module);
     Py_VISIT(state->account_type);
     return 0;
 }
@@ -79,10 +80,14 @@ static PyModuleDef_Slot module_slots[] = {
 };
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,   .m_name = "_legacy",
-    .m_doc = module_doc,     .m_size = sizeof(module_state),
-    .m_slots = module_slots, .m_traverse = module_traverse,
-    .m_clear = module_clear, .m_free = module_free,
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_legacy",
+    .m_doc = module_doc,
+    .m_size = sizeof(module_state),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC

@@ -11,13 +11,13 @@
 #define DETACH_MINSIZE 2048
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     mutex_t mutex;
     uint32_t a; /* guarded by: mutex */
     uint32_t b; /* guarded by: mutex */
 } Checksum;
 
-#define Checksum_CAST(op) ((Checksum *)object_data((op), &checksum_spec))
+#define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -51,8 +51,8 @@ checksum_update(PyObject *op, PyObject *arg)
     if (view.len >= DETACH_MINSIZE) {
         Py_BEGIN_ALLOW_THREADS
         update_lock_held(self, view.buf, view.len);
-        mutex_unlock(
-            &self->mutex); /* a daemon thread may never attach again */
+        /* Before it attaches, which a daemon thread may never do again. */
+        mutex_unlock(&self->mutex);
         Py_END_ALLOW_THREADS
     }
     else {
@@ -145,11 +145,11 @@ static PyMethodDef checksum_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(value_doc,
+"The checksum so far, an int of 32 bits. Thread safety: atomic.");
+
 static PyGetSetDef checksum_getset[] = {
-    {"value", checksum_value, NULL,
-     PyDoc_STR(
-         "The checksum so far, an int of 32 bits. Thread safety: atomic."),
-     NULL},
+    {"value", checksum_value, NULL, value_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -160,14 +160,14 @@ static PyType_Slot checksum_slots[] = {
     {Py_tp_getset, checksum_getset},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, checksum_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec checksum_spec = {
+static PyType_Spec checksum_spec = {
     .name = PACKAGE ".Checksum",
-    .basicsize = BASICSIZE(Checksum),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .basicsize = sizeof(Checksum),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = checksum_slots,
 };
 

@@ -1,9 +1,10 @@
-/* What the files of ftdemo._ready share: the module's state, and one exec
- * function a concept, which adds its types and functions to the module. */
+/* What the files of ftdemo._ready share: the module's state, and the exec
+ * function of each concept. */
 #ifndef FTDEMO_READY_MODULE_H
 #define FTDEMO_READY_MODULE_H
 
 #include "args.h"
+#include "concepts.h"
 
 /* Where the public names are imported from; pickle looks for types there. */
 #define PACKAGE "ftdemo"
@@ -28,14 +29,7 @@ int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
 int object_traverse(PyObject *op, visitproc visit, void *arg);
 void object_dealloc(PyObject *op);
 
-extern PyType_Spec account_spec;
-extern PyType_Spec tickets_spec;
-extern PyType_Spec checksum_spec;
-
-int account_exec(PyObject *module);
-int tickets_exec(PyObject *module);
-int intern_exec(PyObject *module);
-int checksum_exec(PyObject *module);
-int work_exec(PyObject *module);
+#define DECLARE_EXEC(name) int name##_exec(PyObject *module);
+CONCEPTS(DECLARE_EXEC)
 
 #endif /* !FTDEMO_READY_MODULE_H */

@@ -8,13 +8,13 @@
 #include "module.h"
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     int64_t next;  /* guarded by: critical section on self */
     int64_t stop;  /* constant after tickets_new() */
     bool has_stop; /* constant after tickets_new() */
 } Tickets;
 
-#define Tickets_CAST(op) ((Tickets *)object_data((op), &tickets_spec))
+#define Tickets_CAST(op) OBJECT_CAST(Tickets, op)
 
 /* A new int, or NULL: with an exception, or without one when none are left.
  * The step comes after the int exists, so that a MemoryError loses none. */
@@ -84,12 +84,12 @@ static PyType_Slot tickets_slots[] = {
     {Py_tp_iternext, tickets_next},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, object_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec tickets_spec = {
+static PyType_Spec tickets_spec = {
     .name = PACKAGE ".Tickets",
-    .basicsize = BASICSIZE(Tickets),
+    .basicsize = sizeof(Tickets),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = tickets_slots,
