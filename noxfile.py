@@ -139,6 +139,13 @@ def lint(session: nox.Session) -> None:
         session.warn("actionlint is not on PATH: skipped (CI on GitHub has it)")
 
 
+@nox.session
+def guarantees(session: nox.Session) -> None:
+    """Write docs/guarantees.md anew, from docstrings and mutants."""
+    session.install(".")
+    session.run("python", "tools/guarantees.py")
+
+
 @nox.session(name="format")
 def fmt(session: nox.Session) -> None:
     """Format Python and C in place."""

@@ -48,6 +48,9 @@ exact_int64(PyObject *arg, int64_t *value)
                      (PyObject *)Py_TYPE(arg));
         return -1;
     }
+    if (compact_value(arg, value)) {
+        return 0;
+    }
     *value = PyLong_AsLongLong(arg);
     return *value == -1 && PyErr_Occurred() ? -1 : 0;
 }

@@ -62,7 +62,7 @@ current_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(object_header_doc,
 "object_header($module, obj, /)\n--\n\n"
-"A dict of what the header of obj says, the call's own references included.\n\n"
+"What the header of obj says, the call's own references included: a dict.\n\n"
 "refcount (the sum), immortal; and on a free-threaded build, else None:\n"
 "owner_thread (0: none), local_refcount, shared_refcount, locked (whether\n"
 "the per-object lock is held). Source: PEP 703.\n"

@@ -1,8 +1,8 @@
 /* One operation on two objects.
  *
- * Money is never lost and never seen in flight, as long as the GIL lets no
- * other thread run between the check and the last change. The ready twin has
- * locks for this. Read next: tickets.c. */
+ * Money is never lost and never seen in flight.
+ * The GIL lets no other thread run between the check and the last change.
+ * The ready twin has locks for this. Read next: tickets.c. */
 
 #include "module.h"
 
@@ -13,7 +13,7 @@ typedef struct {
 
 #define Account_CAST(op) ((Account *)(op))
 
-/* How an operation ended. */
+/* How an operation ended; raised afterwards. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
 static outcome
@@ -188,27 +188,27 @@ PyDoc_STRVAR(account_doc,
 "Account(balance=0)\n--\n\n"
 "An exact count of minor units (cents), from 0 to 2**63 - 1.\n\n"
 "Takes exact ints: others are a TypeError, a negative one a ValueError, one\n"
-"past 2**63 - 1 an OverflowError. Thread safety: compatible.");
+"past 2**63 - 1 an OverflowError. Thread safety: safe on shared objects.");
 
 PyDoc_STRVAR(deposit_doc,
 "deposit($self, amount, /)\n--\n\n"
 "Add amount, a positive int of minor units.\n\n"
-"Past 2**63 - 1: OverflowError. Thread safety: compatible.");
+"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
 
 PyDoc_STRVAR(withdraw_doc,
 "withdraw($self, amount, /)\n--\n\n"
 "Take out amount, a positive int of minor units.\n\n"
-"More than the balance: ValueError. Thread safety: compatible.");
+"More than the balance: ValueError. Thread safety: atomic.");
 
 PyDoc_STRVAR(transfer_to_doc,
 "transfer_to($self, other, amount, /)\n--\n\n"
 "Move amount, a positive int of minor units, to another Account.\n\n"
 "Raises as withdraw and deposit do, and then changes neither account.\n"
-"Thread safety: compatible.");
+"Thread safety: atomic.");
 
 PyDoc_STRVAR(getnewargs_doc,
 "__getnewargs__($self, /)\n--\n\n"
-"For copy and pickle (protocol 2 on). Thread safety: compatible.");
+"For copy and pickle (protocol 2 on). Thread safety: atomic.");
 
 static PyMethodDef account_methods[] = {
     {"deposit", account_deposit, METH_O, deposit_doc},
@@ -220,7 +220,7 @@ static PyMethodDef account_methods[] = {
 };
 
 PyDoc_STRVAR(balance_doc,
-"The balance in minor units. Thread safety: compatible.");
+"The balance in minor units. Thread safety: atomic.");
 
 static PyGetSetDef account_getset[] = {
     {"balance", account_balance, NULL, balance_doc, NULL},
@@ -249,12 +249,12 @@ PyDoc_STRVAR(transfer_doc,
 "transfer($module, src, dst, amount, /)\n--\n\n"
 "Move amount, a positive int of minor units, from src to dst.\n\n"
 "Raises as withdraw and deposit do, and then changes neither account.\n"
-"Thread safety: compatible.");
+"Thread safety: atomic.");
 
 PyDoc_STRVAR(total_doc,
 "total($module, a, b, /)\n--\n\n"
-"The sum of two balances in minor units.\n\n"
-"Past 2**63 - 1: OverflowError. Thread safety: compatible.");
+"The sum of two balances in minor units; no money is ever seen in flight.\n\n"
+"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
 
 static PyMethodDef account_functions[] = {
     {"transfer", CFUNCTION(module_transfer), METH_FASTCALL, transfer_doc},

@@ -1,9 +1,9 @@
-/* The module: its state and its initialization.
+/* The module: its state, its declarations, its initialization.
  *
- * It declares nothing about the GIL, as every extension of its time, so that
- * a free-threaded Python turns the GIL on for the whole process when it
- * imports the module. All other files here rely on that. The ready twin
- * declares that it does not need the GIL. Read next: account.c. */
+ * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
+ * process when it imports the module.
+ * All other files rely on that, as extensions did. The ready twin declares
+ * that it needs no GIL. Read next: account.c. */
 
 #include "module.h"
 
@@ -38,14 +38,17 @@ object_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+#define EXEC(name) name##_exec,
+static int (*const exec_functions[])(PyObject *) = {CONCEPTS(EXEC)};
+
 static int
 module_exec(PyObject *module)
 {
-#define CALL_EXEC(name)                                                       \
-    if (name##_exec(module) < 0) {                                            \
-        return -1;                                                            \
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(exec_functions); i++) {
+        if (exec_functions[i](module) < 0) {
+            return -1;
+        }
     }
-    CONCEPTS(CALL_EXEC)
     return 0;
 }
 

@@ -1,7 +1,7 @@
-/* What the files of ftdemo._legacy share: the module's state, and the exec
- * function of each concept. */
-#ifndef FTDEMO_LEGACY_MODULE_H
-#define FTDEMO_LEGACY_MODULE_H
+/* What the files of the module share: its state, and the exec function of
+ * each concept. */
+#ifndef FTDEMO_MODULE_H
+#define FTDEMO_MODULE_H
 
 #include "args.h"
 #include "concepts.h"
@@ -9,6 +9,7 @@
 /* Where the public names are imported from; pickle looks for types there. */
 #define PACKAGE "ftdemo.legacy"
 
+/* Written by module_exec() alone, before another thread can see the module. */
 typedef struct {
     PyTypeObject *account_type;
 } module_state;
@@ -27,6 +28,6 @@ int object_traverse(PyObject *op, visitproc visit, void *arg);
 void object_dealloc(PyObject *op);
 
 #define DECLARE_EXEC(name) int name##_exec(PyObject *module);
-CONCEPTS(DECLARE_EXEC)
+CONCEPTS(DECLARE_EXEC);
 
-#endif /* !FTDEMO_LEGACY_MODULE_H */
+#endif /* !FTDEMO_MODULE_H */

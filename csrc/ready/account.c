@@ -1,9 +1,8 @@
-/* One operation on two objects: Py_BEGIN_CRITICAL_SECTION2.
+/* One operation on two objects.
  *
- * Money is never lost and never seen in flight. A critical section, because
- * SECTION2 takes both locks at once, in an order of its own: opposite
- * transfers cannot deadlock. The legacy twin has only the GIL for this.
- * Read next: tickets.c. */
+ * Money is never lost and never seen in flight.
+ * SECTION2 takes the locks of both, in an order of its own: opposite transfers
+ * cannot deadlock. The legacy twin has only the GIL. Read next: tickets.c. */
 
 #include "module.h"
 
@@ -14,7 +13,7 @@ typedef struct {
 
 #define Account_CAST(op) OBJECT_CAST(Account, op)
 
-/* How an operation ended; raised only after the lock has been given up. */
+/* How an operation ended; raised afterwards. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
 static outcome

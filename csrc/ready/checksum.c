@@ -1,14 +1,10 @@
-/* Native data and long work: a lock of one's own, detaching the thread.
+/* Native data and long work.
  *
- * Each update goes in whole. A mutex, because a critical section would not do
- * here: it is suspended when the thread detaches, just when it is needed. No
- * Python code runs under the mutex. The legacy twin makes its lock when first
- * needed, and relies on the GIL until then. Read next: work.c. */
+ * Each update goes in whole.
+ * A mutex: detaching would suspend a critical section. No Python code runs
+ * under it. The legacy twin has only the GIL. Read next: work.c. */
 
 #include "module.h"
-
-/* Detaching costs more than summing up less; hashlib's threshold. */
-#define DETACH_MINSIZE 2048
 
 typedef struct {
     PyObject_HEAD
@@ -18,6 +14,9 @@ typedef struct {
 } Checksum;
 
 #define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
+
+/* Detaching costs more than summing up less than this; hashlib's value. */
+#define DETACH_MINSIZE 2048
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -59,7 +58,8 @@ checksum_update(PyObject *op, PyObject *arg)
         update_lock_held(self, view.buf, view.len);
         mutex_unlock(&self->mutex);
     }
-    PyBuffer_Release(&view); /* may run Python code: after the unlock */
+    /* After the unlock: it may run Python code. */
+    PyBuffer_Release(&view);
     Py_RETURN_NONE;
 }
 
@@ -131,9 +131,8 @@ PyDoc_STRVAR(checksum_doc,
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
 "Add the bytes of data, a contiguous bytes-like object.\n\n"
-"TypeError for an object that has no buffer. Other threads must not write to\n"
-"data meanwhile; with the GIL they get to run from 2048 bytes on.\n"
-"Thread safety: atomic.");
+"TypeError for an object that has no buffer. Nobody must change data\n"
+"meanwhile. Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"

@@ -1,16 +1,16 @@
 /* The module: its state, its declarations, its initialization.
  *
- * Py_mod_gil says that the module does not need the GIL: without the slot a
- * free-threaded Python turns the GIL on for the whole process when it imports
- * the module. It is a promise that the other files keep, not what keeps it.
- * The legacy twin declares nothing. Read next: account.c. */
+ * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
+ * process when it imports the module.
+ * The slot promises what the other files keep. The legacy twin declares
+ * nothing. Read next: account.c. */
 
 #include "module.h"
 
 int
 add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
 {
-#ifdef Py_TARGET_ABI3T /* see compat.h: as much as this behind the object */
+#ifdef Py_TARGET_ABI3T /* the data lies behind the object: see compat.h */
     PyType_Spec adapted = *spec;
     adapted.basicsize = -spec->basicsize;
     spec = &adapted;
@@ -44,14 +44,17 @@ object_dealloc(PyObject *op)
     Py_DECREF(type);
 }
 
+#define EXEC(name) name##_exec,
+static int (*const exec_functions[])(PyObject *) = {CONCEPTS(EXEC)};
+
 static int
 module_exec(PyObject *module)
 {
-#define CALL_EXEC(name)                                                       \
-    if (name##_exec(module) < 0) {                                            \
-        return -1;                                                            \
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(exec_functions); i++) {
+        if (exec_functions[i](module) < 0) {
+            return -1;
+        }
     }
-    CONCEPTS(CALL_EXEC)
     return 0;
 }
 
@@ -93,8 +96,7 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
-/* The stable ABI for both builds has no PyModuleDef: it takes the same from
- * an array (PEP 793). */
+/* The stable ABI for both builds takes an array instead (PEP 793). */
 #ifdef Py_TARGET_ABI3T
 PyABIInfo_VAR(abi_info);
 

@@ -1,7 +1,7 @@
-/* What the files of ftdemo._ready share: the module's state, and the exec
- * function of each concept. */
-#ifndef FTDEMO_READY_MODULE_H
-#define FTDEMO_READY_MODULE_H
+/* What the files of the module share: its state, and the exec function of
+ * each concept. */
+#ifndef FTDEMO_MODULE_H
+#define FTDEMO_MODULE_H
 
 #include "args.h"
 #include "concepts.h"
@@ -9,8 +9,7 @@
 /* Where the public names are imported from; pickle looks for types there. */
 #define PACKAGE "ftdemo"
 
-/* Written by module_exec() alone, before another thread can see the module,
- * and never again: what is reached through it needs a lock, it does not. */
+/* Written by module_exec() alone, before another thread can see the module. */
 typedef struct {
     PyTypeObject *account_type;
     PyObject *interned; /* dict: key -> key */
@@ -30,6 +29,6 @@ int object_traverse(PyObject *op, visitproc visit, void *arg);
 void object_dealloc(PyObject *op);
 
 #define DECLARE_EXEC(name) int name##_exec(PyObject *module);
-CONCEPTS(DECLARE_EXEC)
+CONCEPTS(DECLARE_EXEC);
 
-#endif /* !FTDEMO_READY_MODULE_H */
+#endif /* !FTDEMO_MODULE_H */

@@ -1,9 +1,8 @@
 /* One iterator shared by many threads.
  *
- * Each number is handed out exactly once, and none is lost. A critical
- * section, because looking at the number and stepping on must be one action;
- * making the int inside is fine, it runs no Python code. The legacy twin has
- * only the GIL for this. Read next: intern.c. */
+ * Each number is handed out exactly once, and none is lost.
+ * A critical section makes looking at it and stepping on one action.
+ * The legacy twin has only the GIL. Read next: intern.c. */
 
 #include "module.h"
 
@@ -17,7 +16,8 @@ typedef struct {
 #define Tickets_CAST(op) OBJECT_CAST(Tickets, op)
 
 /* A new int, or NULL: with an exception, or without one when none are left.
- * The step comes after the int exists, so that a MemoryError loses none. */
+ * The step comes after the int exists, so that a MemoryError loses none;
+ * making an int runs no Python code. */
 static PyObject *
 take_lock_held(Tickets *self)
 {
