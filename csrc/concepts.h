@@ -9,6 +9,7 @@
     X(tickets)                                                                \
     X(intern)                                                                 \
     X(checksum)                                                               \
+    X(signal)                                                                 \
     X(work)
 
 #endif /* !FTDEMO_CONCEPTS_H */

@@ -8,6 +8,7 @@ documentation (https://docs.python.org/3.15/library/threadsafety.html).
 from ftdemo._ready import (
     Account,
     Checksum,
+    Signal,
     Tickets,
     intern,
     sum_of_squares,
@@ -18,6 +19,7 @@ from ftdemo._ready import (
 __all__ = [
     "Account",
     "Checksum",
+    "Signal",
     "Tickets",
     "intern",
     "sum_of_squares",
