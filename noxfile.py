@@ -141,6 +141,13 @@ def actionlint(session: nox.Session) -> None:
     session.run("actionlint", external=True)
 
 
+@nox.session
+def guarantees(session: nox.Session) -> None:
+    """Write docs/guarantees.md anew, from docstrings and mutants."""
+    session.install(".")
+    session.run("python", "tools/guarantees.py")
+
+
 @nox.session(name="format")
 def fmt(session: nox.Session) -> None:
     """Format Python and C in place."""

@@ -17,8 +17,6 @@ ABI3T_SINCE = (3, 15)
 
 # Only PyInit_* leaves an extension. (MSVC exports nothing else by itself.)
 compile_args = [] if sys.platform == "win32" else ["-fvisibility=hidden"]
-if sys.platform == "linux":
-    compile_args += ["-fno-plt"]  # calls into the interpreter, of which each takes two or three
 if os.environ.get("FTDEMO_WERROR"):  # set in CI, where the compiler is known
     compile_args += ["/W4", "/WX"] if sys.platform == "win32" else ["-Wall", "-Wextra", "-Werror"]
 

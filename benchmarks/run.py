@@ -129,7 +129,7 @@ def of_scaling(by_build: dict[str, dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for build, kind, what, goal in [
         (FREE, "own", "deposits on an account each", Goal(least=0.98)),
         (FREE, "sum_of_squares", "sum_of_squares", Goal(least=0.98)),
-        (GIL, "sum_of_squares", f"sum_of_squares, {GIL}", Goal(0.45, 0.55)),
+        (GIL, "sum_of_squares", f"sum_of_squares, {GIL}", Goal(least=0.98)),
     ]:
         gained = by_build.get(build, {}).get("gains", {})
         if "2" in gained.get(kind, {}):

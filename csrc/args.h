@@ -39,53 +39,34 @@ check_type(const char *function, PyObject *arg, PyTypeObject *type)
 }
 
 /* The value of an int, and nothing else: a bool, a float or an object with
- * __index__ is a TypeError. Past 64 bits, *overflow is -1 or 1, as the sign. */
+ * __index__ is a TypeError, and past 64 bits there is an OverflowError. */
 static inline int
-exact_int(PyObject *arg, int64_t *value, int *overflow)
+exact_int64(PyObject *arg, int64_t *value)
 {
     if (!PyLong_CheckExact(arg)) {
         PyErr_Format(PyExc_TypeError, "expected an int, got %R",
                      (PyObject *)Py_TYPE(arg));
         return -1;
     }
-    *overflow = 0;
-    if (!compact_value(arg, value)) {
-        *value = PyLong_AsLongLongAndOverflow(arg, overflow);
+    if (compact_value(arg, value)) {
+        return 0;
     }
-    return 0;
+    *value = PyLong_AsLongLong(arg);
+    return *value == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
+/* The same from minimum on; a lower one is a ValueError. */
 static inline int
-exact_int64(PyObject *arg, int64_t *value)
+exact_count(PyObject *arg, int64_t minimum, int64_t *count)
 {
-    int overflow;
-    if (exact_int(arg, value, &overflow) < 0) {
+    if (exact_int64(arg, count) < 0) {
         return -1;
     }
-    if (overflow != 0) {
-        PyErr_SetString(PyExc_OverflowError,
-                        "int does not fit a signed 64-bit integer");
-        return -1;
-    }
-    return 0;
-}
-
-/* A count from minimum on; a lower one is a ValueError. Past 64 bits it is
- * UINT64_MAX, more than any limit: the operation itself fails as it should. */
-static inline int
-exact_count(PyObject *arg, int64_t minimum, uint64_t *count)
-{
-    int64_t value;
-    int overflow;
-    if (exact_int(arg, &value, &overflow) < 0) {
-        return -1;
-    }
-    if (overflow < 0 || (overflow == 0 && value < minimum)) {
+    if (*count < minimum) {
         PyErr_Format(PyExc_ValueError, "expected at least %lld, got %R",
                      (long long)minimum, arg);
         return -1;
     }
-    *count = overflow > 0 ? UINT64_MAX : (uint64_t)value;
     return 0;
 }
 

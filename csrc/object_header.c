@@ -7,38 +7,6 @@
 
 #include "compat.h"
 
-#ifdef Py_GIL_DISABLED
-/* Steals value; on failure there is an exception. */
-static int
-add_item(PyObject *dict, const char *key, PyObject *value)
-{
-    if (value == NULL) {
-        return -1;
-    }
-    int result = PyDict_SetItemString(dict, key, value);
-    Py_DECREF(value);
-    return result;
-}
-
-static int
-add_split_header(PyObject *header, PyObject *op)
-{
-    uintptr_t owner = _Py_atomic_load_uintptr_relaxed(&op->ob_tid);
-    uint32_t local = _Py_atomic_load_uint32_relaxed(&op->ob_ref_local);
-    Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&op->ob_ref_shared);
-    uint8_t mutex = _Py_atomic_load_uint8_relaxed(&op->ob_mutex._bits);
-    if (add_item(header, "owner_thread", PyLong_FromSize_t(owner)) < 0
-        || add_item(header, "local_refcount", PyLong_FromUnsignedLong(local))
-               < 0
-        || add_item(header, "shared_refcount",
-                    PyLong_FromSsize_t(shared >> _Py_REF_SHARED_SHIFT))
-               < 0) {
-        return -1;
-    }
-    return add_item(header, "locked", PyBool_FromLong(mutex & 1));
-}
-#endif
-
 static int
 is_immortal(PyObject *op)
 {
@@ -56,17 +24,30 @@ static PyObject *
 object_header(PyObject *Py_UNUSED(module), PyObject *op)
 {
     Py_ssize_t refcount = Py_REFCNT(op);
-    PyObject *header =
-        Py_BuildValue("{s:n,s:N,s:O,s:O,s:O,s:O}", "refcount", refcount,
-                      "immortal", PyBool_FromLong(is_immortal(op)),
-                      "owner_thread", Py_None, "local_refcount", Py_None,
-                      "shared_refcount", Py_None, "locked", Py_None);
+    PyObject *immortal = PyBool_FromLong(is_immortal(op));
 #ifdef Py_GIL_DISABLED
-    if (header != NULL && add_split_header(header, op) < 0) {
-        Py_CLEAR(header);
-    }
+    uintptr_t owner = _Py_atomic_load_uintptr_relaxed(&op->ob_tid);
+    uint32_t local = _Py_atomic_load_uint32_relaxed(&op->ob_ref_local);
+    Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&op->ob_ref_shared);
+    uint8_t mutex = _Py_atomic_load_uint8_relaxed(&op->ob_mutex._bits);
+    /* clang-format off */
+    return Py_BuildValue("{s:n,s:N,s:N,s:I,s:n,s:N}",
+                         "refcount", refcount,
+                         "immortal", immortal,
+                         "owner_thread", PyLong_FromSize_t(owner),
+                         "local_refcount", local,
+                         "shared_refcount", shared >> _Py_REF_SHARED_SHIFT,
+                         "locked", PyBool_FromLong(mutex & 1));
+#else
+    return Py_BuildValue("{s:n,s:N,s:O,s:O,s:O,s:O}",
+                         "refcount", refcount,
+                         "immortal", immortal,
+                         "owner_thread", Py_None,
+                         "local_refcount", Py_None,
+                         "shared_refcount", Py_None,
+                         "locked", Py_None);
 #endif
-    return header;
+    /* clang-format on */
 }
 
 static PyObject *
@@ -81,7 +62,7 @@ current_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(object_header_doc,
 "object_header($module, obj, /)\n--\n\n"
-"A dict of what the header of obj says, the call's own references included.\n\n"
+"What the header of obj says, the call's own references included: a dict.\n\n"
 "refcount (the sum), immortal; and on a free-threaded build, else None:\n"
 "owner_thread (0: none), local_refcount, shared_refcount, locked (whether\n"
 "the per-object lock is held). Source: PEP 703.\n"

@@ -14,6 +14,29 @@ from hypothesis import strategies as st
 LONG = 2048  # DETACH_MINSIZE
 
 
+def make(ftdemo):
+    return ftdemo.Checksum()
+
+
+def step(ftdemo, checksum):
+    checksum.update(b"x" * 5_000)  # detached
+    checksum.update(b"y")
+    assert 0 < checksum.copy().value < 2**32
+
+
+def use(ftdemo):
+    import zlib
+
+    checksum = make(ftdemo)
+    step(ftdemo, checksum)
+    assert checksum.value == zlib.adler32(b"x" * 5_000 + b"y")
+    try:
+        checksum.update("no bytes")
+    except TypeError:
+        return
+    raise AssertionError
+
+
 @given(parts=st.lists(st.binary(max_size=3 * LONG)))
 def test_agrees_with_zlib(twin, parts):
     checksum = twin.Checksum()

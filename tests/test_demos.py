@@ -102,7 +102,7 @@ def test_a_named_demo_is_explained(fresh_python):
 # What a demo uses is replaced, so that its claim is wrong, and it must notice.
 WRONG = {
     "gil": "m.gil_after = lambda *a, **k: 'neither'",
-    "scaling": "m.is_gil_enabled = lambda: False; m.DETACHES = True",  # run with the GIL
+    "scaling": "m.is_gil_enabled = lambda: False",  # run with the GIL
     "one-import": "sys.modules['ftdemo.legacy'] = sys",  # which does not bring the GIL back
     "race": "m.Counter.add_locked = lambda self, steps: None",
     "check-then-act": "m.with_lock = lambda cache, key: cache.setdefault(key, 0) or [key]",

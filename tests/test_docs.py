@@ -93,20 +93,6 @@ def test_a_diff_is_of_the_sources(diff):
             assert "".join(line[1:] for line in lines if line[0] != added) in source
 
 
-def rows(name):
-    """The cells of each row of the tables that have a mutant."""
-    for line in TEXT[name].splitlines():
-        cells = {cell.strip() for cell in line.split("|")} - {""}
-        if "`test_" in line and line.startswith("|"):
-            yield cells
-
-
-def test_the_guide_promises_what_the_guarantees_do():
-    guarantees = list(rows("guarantees.md"))
-    for row in rows("porting.md"):
-        assert any(row <= other for other in guarantees), row
-
-
 @pytest.mark.parametrize(("file", "group", "name"), found(NAMED_TEST))
 def test_every_test_exists(file, group, name):
     tree = ast.parse((PROJECT / "tests" / file).read_text(encoding="utf-8"))

@@ -1,55 +1,32 @@
-"""docs/guarantees.md has every public name, and names tests and mutants that there are."""
+"""docs/guarantees.md says what docstrings and mutants say, and each promise is kept by a test."""
 
-import inspect
-import re
+import importlib.util
 from pathlib import Path
 
 import pytest
-
-import ftdemo
+from concepts import CSRC, NAMES
 
 TESTS = Path(__file__).parent
-TABLE = TESTS.parent / "docs/guarantees.md"
-ROW = re.compile(
-    r"^\| `(?P<name>[\w.]+)` \| (?P<level>[\w ]+) \| .+ \| `.+` \| (?:`\w+`|-) \|$", re.M
-)
-TEST = re.compile(r"`(?P<file>test_\w+\.py)::(?P<name>\w+)(?P<parameter>\[.+?\])?`")
-MUTANT = re.compile(r"\| `(?P<name>\w+)` \|$", re.M)
-CHECK = re.compile(r"^Caught by: tests/(?P<check>.+)$", re.M)
+SCRIPT = TESTS.parent / "tools/guarantees.py"
 
-if not TABLE.exists():
-    pytest.skip("the documentation is not beside the tests", allow_module_level=True)
-TEXT = TABLE.read_text(encoding="utf-8")
+if not SCRIPT.exists():
+    pytest.skip("the tools are not beside the tests", allow_module_level=True)
+spec = importlib.util.spec_from_file_location("guarantees", SCRIPT)
+guarantees = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(guarantees)
 
 
-def public_names():
-    """Every public function and type of ftdemo, with its public members."""
-    for name in ftdemo.__all__:
-        thing = getattr(ftdemo, name)
-        yield name, thing
-        if inspect.isclass(thing):
-            yield from ((f"{name}.{m}", v) for m, v in vars(thing).items() if m[0] != "_")
+def test_the_document_is_up_to_date():
+    assert guarantees.DOCUMENT.read_text(encoding="utf-8") == guarantees.document()
 
 
-def test_every_public_name_is_in_the_table():
-    assert sorted(row["name"] for row in ROW.finditer(TEXT)) == sorted(n for n, _ in public_names())
+def test_every_public_name_is_in_it():
+    for name, thing in guarantees.public_names():
+        assert f"| `{name}` | {guarantees.guarantee(thing)} |" in guarantees.document()
 
 
-def test_the_levels_are_those_of_the_docstrings():
-    things = dict(public_names())
-    for row in ROW.finditer(TEXT):
-        assert f"Thread safety: {row['level']}" in things[row["name"]].__doc__.replace("\n", " ")
-
-
-def test_every_mutant_exists_and_names_that_test():
-    for line in TEXT.splitlines():
-        mutant, test = MUTANT.search(line), TEST.search(line)
-        if mutant and test:
-            patch = (TESTS / f"mutants/{mutant['name']}.patch").read_text(encoding="utf-8")
-            assert CHECK.search(patch)["check"] == test[0].strip("`")
-
-
-def test_every_concept_has_two_mutants():
-    patches = [path.read_text(encoding="utf-8") for path in (TESTS / "mutants").glob("*.patch")]
-    for source in (TESTS.parent / "csrc/ready").glob("*.c"):
-        assert sum(f"b/csrc/ready/{source.name}\n" in patch for patch in patches) >= 2, source.name
+@pytest.mark.parametrize("name", [*NAMES, "module"])
+def test_every_concept_has_two_mutants(name):
+    lines = list(guarantees.concept(CSRC / f"ready/{name}.c"))
+    mutants = lines[lines.index("| without this precaution | what fails | mutant |") + 2 :]
+    assert len(mutants) >= 2

@@ -2,6 +2,7 @@
 
 import gc
 import sys
+import weakref
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,26 @@ from hypothesis import strategies as st
 # Of few letters: of all there are, hypothesis makes a table on first use, and eight threads that
 # make it at the same time take two minutes in 3.13t.
 TEXT = st.text("abc")
+
+def make(ftdemo):
+    return None
+
+
+def step(ftdemo, thing):
+    import random
+
+    key = f"key {random.randrange(1_000)}"
+    assert ftdemo.intern(key) == key
+    assert ftdemo.intern(key) is ftdemo.intern(f"{key}")
+
+
+def use(ftdemo):
+    step(ftdemo, make(ftdemo))
+    try:
+        ftdemo.intern([])
+    except TypeError:
+        return
+    raise AssertionError
 
 
 @given(key=st.one_of(TEXT, st.integers(), st.tuples(TEXT, st.integers())))
@@ -65,6 +86,35 @@ def test_strong_references(twin):
     del key
     gc.collect()
     assert any(id(o) == identity for o in gc.get_objects() if type(o) is Key)
+
+
+def test_each_import_has_a_cache_of_its_own(another_module):
+    key, other = 2**100, float(2**100)
+    first, second = another_module(), another_module()
+    assert first.intern(key) is key is first.intern(other)
+    assert second.intern(other) is other
+
+
+@pytest.mark.skipif(
+    "free-threading" in sys.version and sys.version_info < (3, 14),
+    reason="3.13t makes types immortal once there are threads",
+)
+@pytest.mark.thread_unsafe(reason="collects what all threads have made")
+def test_a_module_is_collected_with_what_it_interned(another_module):
+    """The key refers to the module, which refers to the key: only m_traverse shows the cycle."""
+
+    class Key:
+        pass
+
+    for _ in range(3):
+        module = another_module()
+        key = Key()
+        key.module = module
+        module.intern(key)
+        gone = [weakref.ref(thing) for thing in (key, module.Account)]
+        del module, key
+        gc.collect()
+        assert [ref() for ref in gone] == [None, None]
 
 
 @pytest.mark.thread_unsafe(reason="has threads of its own")

@@ -12,6 +12,24 @@ MAX = 2**63 - 1
 MIN = -(2**63)
 
 
+def make(ftdemo):
+    return ftdemo.Tickets()
+
+
+def step(ftdemo, tickets):
+    assert next(tickets) >= 0
+
+
+def use(ftdemo):
+    step(ftdemo, make(ftdemo))
+    assert list(ftdemo.Tickets(2**62, 2**62 + 9)) == list(range(2**62, 2**62 + 9))
+    try:
+        ftdemo.Tickets(2**70)
+    except OverflowError:
+        return
+    raise AssertionError
+
+
 @given(start=st.integers(MIN, MAX), length=st.integers(-5, 50))
 def test_counts_like_range(twin, start, length):
     stop = min(max(start + length, MIN), MAX)

@@ -1,50 +1,50 @@
 /* One operation on two objects.
  *
- * Money is never lost and never seen in flight, as long as the GIL lets no
- * other thread run between the check and the last change. The ready twin has
- * locks for this. Read next: tickets.c. */
+ * Money is never lost and never seen in flight.
+ * The GIL lets no other thread run between the check and the last change.
+ * The ready twin has locks for this. Read next: tickets.c. */
 
 #include "module.h"
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     int64_t balance; /* never negative */
 } Account;
 
-#define Account_CAST(op) ((Account *)object_data((op), &account_spec))
+#define Account_CAST(op) ((Account *)(op))
 
-/* How an operation ended. */
+/* How an operation ended; raised afterwards. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
 static outcome
-deposit(Account *self, uint64_t amount)
+deposit(Account *self, int64_t amount)
 {
-    if (amount > (uint64_t)(INT64_MAX - self->balance)) {
+    if (amount > INT64_MAX - self->balance) {
         return TOO_LARGE;
     }
-    self->balance += (int64_t)amount;
+    self->balance += amount;
     return DONE;
 }
 
 static outcome
-withdraw(Account *self, uint64_t amount)
+withdraw(Account *self, int64_t amount)
 {
-    if (amount > (uint64_t)self->balance) {
+    if (amount > self->balance) {
         return OVERDRAWN;
     }
-    self->balance -= (int64_t)amount;
+    self->balance -= amount;
     return DONE;
 }
 
 /* From an account to itself: checked like any other, and nothing changes. */
 static outcome
-move(Account *src, Account *dst, uint64_t amount)
+move(Account *src, Account *dst, int64_t amount)
 {
     outcome result = withdraw(src, amount);
     if (result == DONE) {
         result = deposit(dst, amount);
         if (result != DONE) {
-            src->balance += (int64_t)amount;
+            src->balance += amount;
         }
     }
     return result;
@@ -69,7 +69,7 @@ static PyObject *
 account_deposit(PyObject *op, PyObject *arg)
 {
     Account *self = Account_CAST(op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -82,7 +82,7 @@ static PyObject *
 account_withdraw(PyObject *op, PyObject *arg)
 {
     Account *self = Account_CAST(op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -96,7 +96,7 @@ transfer(PyObject *src_op, PyObject *dst_op, PyObject *arg)
 {
     Account *src = Account_CAST(src_op);
     Account *dst = Account_CAST(dst_op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -157,7 +157,7 @@ account_balance(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(balance);
 }
 
-/* For copy and pickle; a subclass's __dict__ and __slots__ go by themselves. */
+/* For copy and pickle, which see to a subclass's __dict__ themselves. */
 static PyObject *
 account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -171,18 +171,15 @@ account_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"balance", NULL};
     PyObject *arg = NULL;
-    uint64_t balance = 0;
+    int64_t balance = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Account", keywords,
                                      &arg)
         || (arg != NULL && exact_count(arg, 0, &balance) < 0)) {
         return NULL;
     }
-    if (balance > INT64_MAX) {
-        return none_or_raise(TOO_LARGE);
-    }
     PyObject *op = PyType_GenericAlloc(type, 0);
     if (op != NULL) {
-        Account_CAST(op)->balance = (int64_t)balance; /* not shared yet */
+        Account_CAST(op)->balance = balance; /* not shared yet */
     }
     return op;
 }
@@ -191,27 +188,27 @@ PyDoc_STRVAR(account_doc,
 "Account(balance=0)\n--\n\n"
 "An exact count of minor units (cents), from 0 to 2**63 - 1.\n\n"
 "Takes exact ints: others are a TypeError, a negative one a ValueError, one\n"
-"past 2**63 - 1 an OverflowError. Thread safety: compatible.");
+"past 2**63 - 1 an OverflowError. Thread safety: safe on shared objects.");
 
 PyDoc_STRVAR(deposit_doc,
 "deposit($self, amount, /)\n--\n\n"
 "Add amount, a positive int of minor units.\n\n"
-"Past 2**63 - 1: OverflowError. Thread safety: compatible.");
+"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
 
 PyDoc_STRVAR(withdraw_doc,
 "withdraw($self, amount, /)\n--\n\n"
 "Take out amount, a positive int of minor units.\n\n"
-"More than the balance: ValueError. Thread safety: compatible.");
+"More than the balance: ValueError. Thread safety: atomic.");
 
 PyDoc_STRVAR(transfer_to_doc,
 "transfer_to($self, other, amount, /)\n--\n\n"
 "Move amount, a positive int of minor units, to another Account.\n\n"
 "Raises as withdraw and deposit do, and then changes neither account.\n"
-"Thread safety: compatible.");
+"Thread safety: atomic.");
 
 PyDoc_STRVAR(getnewargs_doc,
 "__getnewargs__($self, /)\n--\n\n"
-"For copy and pickle (protocol 2 on). Thread safety: compatible.");
+"For copy and pickle (protocol 2 on). Thread safety: atomic.");
 
 static PyMethodDef account_methods[] = {
     {"deposit", account_deposit, METH_O, deposit_doc},
@@ -223,7 +220,7 @@ static PyMethodDef account_methods[] = {
 };
 
 PyDoc_STRVAR(balance_doc,
-"The balance in minor units. Thread safety: compatible.");
+"The balance in minor units. Thread safety: atomic.");
 
 static PyGetSetDef account_getset[] = {
     {"balance", account_balance, NULL, balance_doc, NULL},
@@ -237,12 +234,12 @@ static PyType_Slot account_slots[] = {
     {Py_tp_getset, account_getset},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, object_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec account_spec = {
+static PyType_Spec account_spec = {
     .name = PACKAGE ".Account",
-    .basicsize = BASICSIZE(Account),
+    .basicsize = sizeof(Account),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = account_slots,
@@ -252,12 +249,12 @@ PyDoc_STRVAR(transfer_doc,
 "transfer($module, src, dst, amount, /)\n--\n\n"
 "Move amount, a positive int of minor units, from src to dst.\n\n"
 "Raises as withdraw and deposit do, and then changes neither account.\n"
-"Thread safety: compatible.");
+"Thread safety: atomic.");
 
 PyDoc_STRVAR(total_doc,
 "total($module, a, b, /)\n--\n\n"
-"The sum of two balances in minor units.\n\n"
-"Past 2**63 - 1: OverflowError. Thread safety: compatible.");
+"The sum of two balances in minor units; no money is ever seen in flight.\n\n"
+"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
 
 static PyMethodDef account_functions[] = {
     {"transfer", CFUNCTION(module_transfer), METH_FASTCALL, transfer_doc},

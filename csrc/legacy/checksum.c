@@ -1,23 +1,18 @@
-/* Native data and long work: releasing the GIL.
+/* Native data and long work.
  *
- * The lock is made for the first buffer that is long enough to release the
- * GIL for, as hashlib did until 3.12; an object that never sees one goes
- * without and relies on the GIL. The ready twin always has a lock.
- * Read next: work.c. */
+ * Each update goes in whole.
+ * The GIL lets no other thread run in between, not even for a long buffer.
+ * The ready twin has a mutex, and detaches. Read next: work.c. */
 
 #include "module.h"
 
-/* Releasing the GIL costs more than summing up less; hashlib's threshold. */
-#define DETACH_MINSIZE 2048
-
 typedef struct {
-    OBJECT_HEAD
-    PyThread_type_lock mutex; /* NULL until a long buffer comes */
+    PyObject_HEAD
     uint32_t a;
     uint32_t b;
 } Checksum;
 
-#define Checksum_CAST(op) ((Checksum *)object_data((op), &checksum_spec))
+#define Checksum_CAST(op) ((Checksum *)(op))
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -47,41 +42,9 @@ checksum_update(PyObject *op, PyObject *arg)
     if (PyObject_GetBuffer(arg, &view, PyBUF_SIMPLE) < 0) {
         return NULL;
     }
-    if (self->mutex == NULL && view.len >= DETACH_MINSIZE) {
-        self->mutex = PyThread_allocate_lock();
-    }
-    if (self->mutex != NULL) {
-        Py_BEGIN_ALLOW_THREADS
-        PyThread_acquire_lock(self->mutex, WAIT_LOCK);
-        update(self, view.buf, view.len);
-        PyThread_release_lock(self->mutex);
-        Py_END_ALLOW_THREADS
-    }
-    else {
-        update(self, view.buf, view.len);
-    }
+    update(self, view.buf, view.len);
     PyBuffer_Release(&view);
     Py_RETURN_NONE;
-}
-
-/* The GIL is released while waiting: the owner needs it to go on. */
-static void
-lock(Checksum *self)
-{
-    if (self->mutex != NULL
-        && !PyThread_acquire_lock(self->mutex, NOWAIT_LOCK)) {
-        Py_BEGIN_ALLOW_THREADS
-        PyThread_acquire_lock(self->mutex, WAIT_LOCK);
-        Py_END_ALLOW_THREADS
-    }
-}
-
-static void
-unlock(Checksum *self)
-{
-    if (self->mutex != NULL) {
-        PyThread_release_lock(self->mutex);
-    }
 }
 
 static PyObject *
@@ -89,9 +52,7 @@ checksum_value(PyObject *op, void *Py_UNUSED(closure))
 {
     Checksum *self = Checksum_CAST(op);
     uint32_t value;
-    lock(self);
     value = self->b << 16 | self->a;
-    unlock(self);
     return PyLong_FromUnsignedLong(value);
 }
 
@@ -116,10 +77,8 @@ checksum_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
         return NULL;
     }
     Checksum *copy = Checksum_CAST(copy_op); /* not shared yet */
-    lock(self);
     copy->a = self->a;
     copy->b = self->b;
-    unlock(self);
     return copy_op;
 }
 
@@ -133,30 +92,20 @@ checksum_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return checksum_alloc(type);
 }
 
-static void
-checksum_dealloc(PyObject *op)
-{
-    if (Checksum_CAST(op)->mutex != NULL) {
-        PyThread_free_lock(Checksum_CAST(op)->mutex);
-    }
-    object_dealloc(op);
-}
-
 PyDoc_STRVAR(checksum_doc,
 "Checksum()\n--\n\n"
 "A running Adler-32 checksum (RFC 1950); cannot be subclassed or pickled.\n\n"
-"Thread safety: compatible.");
+"Thread safety: safe on shared objects.");
 
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
 "Add the bytes of data, a contiguous bytes-like object.\n\n"
-"TypeError for an object that has no buffer. Other threads must not write to\n"
-"data meanwhile; with the GIL they get to run from 2048 bytes on.\n"
-"Thread safety: compatible.");
+"TypeError for an object that has no buffer. Nobody must change data\n"
+"meanwhile. Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
-"A new Checksum that goes on from here. Thread safety: compatible.");
+"A new Checksum that goes on from here. Thread safety: atomic.");
 
 static PyMethodDef checksum_methods[] = {
     {"update", checksum_update, METH_O, update_doc},
@@ -164,11 +113,11 @@ static PyMethodDef checksum_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(value_doc,
+"The checksum so far, an int of 32 bits. Thread safety: atomic.");
+
 static PyGetSetDef checksum_getset[] = {
-    {"value", checksum_value, NULL,
-     PyDoc_STR(
-         "The checksum so far, an int of 32 bits. Thread safety: compatible."),
-     NULL},
+    {"value", checksum_value, NULL, value_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -178,15 +127,15 @@ static PyType_Slot checksum_slots[] = {
     {Py_tp_methods, checksum_methods},
     {Py_tp_getset, checksum_getset},
     {Py_tp_traverse, object_traverse},
-    {Py_tp_dealloc, checksum_dealloc},
-    END_SLOTS,
+    {Py_tp_dealloc, object_dealloc},
+    {0, NULL},
 };
 
-PyType_Spec checksum_spec = {
+static PyType_Spec checksum_spec = {
     .name = PACKAGE ".Checksum",
-    .basicsize = BASICSIZE(Checksum),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .basicsize = sizeof(Checksum),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = checksum_slots,
 };
 

@@ -1,8 +1,9 @@
-/* A module-wide cache: a static dict, made on first use.
+/* A module-wide cache.
  *
- * Racing first calls all get the same object, as long as the GIL lets no
- * other thread run between the look-up, which borrows a reference, and the
- * insertion. The ready twin does both as one step. Read next: checksum.c. */
+ * Racing first calls all get the same object.
+ * The GIL lets no other thread run between the look-up, which borrows a
+ * reference, and the insertion. The ready twin does both as one step.
+ * Read next: checksum.c. */
 
 #include "module.h"
 
@@ -28,8 +29,8 @@ module_intern(PyObject *Py_UNUSED(module), PyObject *key)
 PyDoc_STRVAR(intern_doc,
 "intern($module, key, /)\n--\n\n"
 "The one object that stands for all keys equal to key: the first one seen.\n\n"
-"Kept as long as the process. A key that cannot be hashed is a TypeError.\n"
-"Thread safety: compatible.");
+"It is kept. A key that cannot be hashed is a TypeError.\n"
+"Thread safety: atomic.");
 
 static PyMethodDef intern_functions[] = {
     {"intern", module_intern, METH_O, intern_doc},

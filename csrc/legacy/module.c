@@ -1,9 +1,9 @@
-/* The module: its state and its initialization.
+/* The module: its state, its declarations, its initialization.
  *
- * It declares nothing about the GIL, as every extension of its time, so that
- * a free-threaded Python turns the GIL on for the whole process when it
- * imports the module. All other files here rely on that. The ready twin
- * declares that it does not need the GIL. Read next: account.c. */
+ * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
+ * process when it imports the module.
+ * All other files rely on that, as extensions did. The ready twin declares
+ * that it needs no GIL. Read next: account.c. */
 
 #include "module.h"
 
@@ -34,24 +34,28 @@ object_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    PyObject_GC_Del(op);
+    type->tp_free(op);
     Py_DECREF(type);
 }
+
+#define EXEC(name) name##_exec,
+static int (*const exec_functions[])(PyObject *) = {CONCEPTS(EXEC)};
 
 static int
 module_exec(PyObject *module)
 {
-    if (account_exec(module) < 0 || tickets_exec(module) < 0
-        || intern_exec(module) < 0 || checksum_exec(module) < 0) {
-        return -1;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(exec_functions); i++) {
+        if (exec_functions[i](module) < 0) {
+            return -1;
+        }
     }
-    return work_exec(module);
+    return 0;
 }
 
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    module_state *state = PyModule_GetState_DuringGC(module);
+    module_state *state = get_state(module);
     Py_VISIT(state->account_type);
     return 0;
 }
@@ -79,10 +83,14 @@ static PyModuleDef_Slot module_slots[] = {
 };
 
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,   .m_name = "_legacy",
-    .m_doc = module_doc,     .m_size = sizeof(module_state),
-    .m_slots = module_slots, .m_traverse = module_traverse,
-    .m_clear = module_clear, .m_free = module_free,
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_legacy",
+    .m_doc = module_doc,
+    .m_size = sizeof(module_state),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC

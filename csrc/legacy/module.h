@@ -1,13 +1,15 @@
-/* What the files of ftdemo._legacy share: the module's state, and one exec
- * function a concept, which adds its types and functions to the module. */
-#ifndef FTDEMO_LEGACY_MODULE_H
-#define FTDEMO_LEGACY_MODULE_H
+/* What the files of the module share: its state, and the exec function of
+ * each concept. */
+#ifndef FTDEMO_MODULE_H
+#define FTDEMO_MODULE_H
 
 #include "args.h"
+#include "concepts.h"
 
 /* Where the public names are imported from; pickle looks for types there. */
 #define PACKAGE "ftdemo.legacy"
 
+/* Written by module_exec() alone, before another thread can see the module. */
 typedef struct {
     PyTypeObject *account_type;
 } module_state;
@@ -25,14 +27,7 @@ int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
 int object_traverse(PyObject *op, visitproc visit, void *arg);
 void object_dealloc(PyObject *op);
 
-extern PyType_Spec account_spec;
-extern PyType_Spec tickets_spec;
-extern PyType_Spec checksum_spec;
+#define DECLARE_EXEC(name) int name##_exec(PyObject *module);
+CONCEPTS(DECLARE_EXEC);
 
-int account_exec(PyObject *module);
-int tickets_exec(PyObject *module);
-int intern_exec(PyObject *module);
-int checksum_exec(PyObject *module);
-int work_exec(PyObject *module);
-
-#endif /* !FTDEMO_LEGACY_MODULE_H */
+#endif /* !FTDEMO_MODULE_H */

@@ -1,22 +1,23 @@
 /* One iterator shared by many threads.
  *
- * Each number is handed out exactly once, and none is lost, as long as the
- * GIL lets no other thread run between looking at the number and stepping on.
+ * Each number is handed out exactly once, and none is lost.
+ * The GIL makes looking at it and stepping on one action.
  * The ready twin has a lock for this. Read next: intern.c. */
 
 #include "module.h"
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     int64_t next;
     int64_t stop;  /* constant after tickets_new() */
     bool has_stop; /* constant after tickets_new() */
 } Tickets;
 
-#define Tickets_CAST(op) ((Tickets *)object_data((op), &tickets_spec))
+#define Tickets_CAST(op) ((Tickets *)(op))
 
 /* A new int, or NULL: with an exception, or without one when none are left.
- * The step comes after the int exists, so that a MemoryError loses none. */
+ * The step comes after the int exists, so that a MemoryError loses none;
+ * making an int runs no Python code. */
 static PyObject *
 take(Tickets *self)
 {
@@ -69,10 +70,10 @@ tickets_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 
 PyDoc_STRVAR(tickets_doc,
 "Tickets(start=0, stop=None)\n--\n\n"
-"An iterator over the ints from start up to stop.\n\n"
+"An iterator over the ints from start up to stop, which threads may share.\n\n"
 "Takes ints of 64 bits. Without stop, OverflowError follows 2**63 - 2.\n"
 "Neither copied nor pickled: that would hand out a number twice.\n"
-"Thread safety: compatible.");
+"Thread safety: safe on shared objects; each step is atomic.");
 
 static PyType_Slot tickets_slots[] = {
     {Py_tp_doc, (void *)tickets_doc},
@@ -81,12 +82,12 @@ static PyType_Slot tickets_slots[] = {
     {Py_tp_iternext, tickets_next},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, object_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec tickets_spec = {
+static PyType_Spec tickets_spec = {
     .name = PACKAGE ".Tickets",
-    .basicsize = BASICSIZE(Tickets),
+    .basicsize = sizeof(Tickets),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = tickets_slots,

@@ -1,51 +1,50 @@
-/* One operation on two objects: Py_BEGIN_CRITICAL_SECTION2.
+/* One operation on two objects.
  *
- * Money is never lost and never seen in flight. A critical section, because
- * SECTION2 takes both locks at once, in an order of its own: opposite
- * transfers cannot deadlock. The legacy twin has only the GIL for this.
- * Read next: tickets.c. */
+ * Money is never lost and never seen in flight.
+ * SECTION2 takes the locks of both, in an order of its own: opposite transfers
+ * cannot deadlock. The legacy twin has only the GIL. Read next: tickets.c. */
 
 #include "module.h"
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     int64_t balance; /* guarded by: critical section on self; never negative */
 } Account;
 
-#define Account_CAST(op) ((Account *)object_data((op), &account_spec))
+#define Account_CAST(op) OBJECT_CAST(Account, op)
 
-/* How an operation ended; raised only after the lock has been given up. */
+/* How an operation ended; raised afterwards. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
 static outcome
-deposit_lock_held(Account *self, uint64_t amount)
+deposit_lock_held(Account *self, int64_t amount)
 {
-    if (amount > (uint64_t)(INT64_MAX - self->balance)) {
+    if (amount > INT64_MAX - self->balance) {
         return TOO_LARGE;
     }
-    self->balance += (int64_t)amount;
+    self->balance += amount;
     return DONE;
 }
 
 static outcome
-withdraw_lock_held(Account *self, uint64_t amount)
+withdraw_lock_held(Account *self, int64_t amount)
 {
-    if (amount > (uint64_t)self->balance) {
+    if (amount > self->balance) {
         return OVERDRAWN;
     }
-    self->balance -= (int64_t)amount;
+    self->balance -= amount;
     return DONE;
 }
 
 /* From an account to itself: checked like any other, and nothing changes. */
 static outcome
-transfer_lock_held(Account *src, Account *dst, uint64_t amount)
+transfer_lock_held(Account *src, Account *dst, int64_t amount)
 {
     outcome result = withdraw_lock_held(src, amount);
     if (result == DONE) {
         result = deposit_lock_held(dst, amount);
         if (result != DONE) {
-            src->balance += (int64_t)amount;
+            src->balance += amount;
         }
     }
     return result;
@@ -70,7 +69,7 @@ static PyObject *
 account_deposit(PyObject *op, PyObject *arg)
 {
     Account *self = Account_CAST(op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -85,7 +84,7 @@ static PyObject *
 account_withdraw(PyObject *op, PyObject *arg)
 {
     Account *self = Account_CAST(op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -101,7 +100,7 @@ transfer(PyObject *src_op, PyObject *dst_op, PyObject *arg)
 {
     Account *src = Account_CAST(src_op);
     Account *dst = Account_CAST(dst_op);
-    uint64_t amount;
+    int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
@@ -168,7 +167,7 @@ account_balance(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(balance);
 }
 
-/* For copy and pickle; a subclass's __dict__ and __slots__ go by themselves. */
+/* For copy and pickle, which see to a subclass's __dict__ themselves. */
 static PyObject *
 account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -182,18 +181,15 @@ account_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
     char *keywords[] = {"balance", NULL};
     PyObject *arg = NULL;
-    uint64_t balance = 0;
+    int64_t balance = 0;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:Account", keywords,
                                      &arg)
         || (arg != NULL && exact_count(arg, 0, &balance) < 0)) {
         return NULL;
     }
-    if (balance > INT64_MAX) {
-        return none_or_raise(TOO_LARGE);
-    }
     PyObject *op = PyType_GenericAlloc(type, 0);
     if (op != NULL) {
-        Account_CAST(op)->balance = (int64_t)balance; /* not shared yet */
+        Account_CAST(op)->balance = balance; /* not shared yet */
     }
     return op;
 }
@@ -248,12 +244,12 @@ static PyType_Slot account_slots[] = {
     {Py_tp_getset, account_getset},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, object_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec account_spec = {
+static PyType_Spec account_spec = {
     .name = PACKAGE ".Account",
-    .basicsize = BASICSIZE(Account),
+    .basicsize = sizeof(Account),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = account_slots,

@@ -1,23 +1,22 @@
-/* Native data and long work: a lock of one's own, detaching the thread.
+/* Native data and long work.
  *
- * Each update goes in whole. A mutex, because a critical section would not do
- * here: it is suspended when the thread detaches, just when it is needed. No
- * Python code runs under the mutex. The legacy twin makes its lock when first
- * needed, and relies on the GIL until then. Read next: work.c. */
+ * Each update goes in whole.
+ * A mutex: detaching would suspend a critical section. No Python code runs
+ * under it. The legacy twin has only the GIL. Read next: work.c. */
 
 #include "module.h"
 
-/* Detaching costs more than summing up less; hashlib's threshold. */
-#define DETACH_MINSIZE 2048
-
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     mutex_t mutex;
     uint32_t a; /* guarded by: mutex */
     uint32_t b; /* guarded by: mutex */
 } Checksum;
 
-#define Checksum_CAST(op) ((Checksum *)object_data((op), &checksum_spec))
+#define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
+
+/* Detaching costs more than summing up less than this; hashlib's value. */
+#define DETACH_MINSIZE 2048
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -51,15 +50,16 @@ checksum_update(PyObject *op, PyObject *arg)
     if (view.len >= DETACH_MINSIZE) {
         Py_BEGIN_ALLOW_THREADS
         update_lock_held(self, view.buf, view.len);
-        mutex_unlock(
-            &self->mutex); /* a daemon thread may never attach again */
+        /* Before it attaches, which a daemon thread may never do again. */
+        mutex_unlock(&self->mutex);
         Py_END_ALLOW_THREADS
     }
     else {
         update_lock_held(self, view.buf, view.len);
         mutex_unlock(&self->mutex);
     }
-    PyBuffer_Release(&view); /* may run Python code: after the unlock */
+    /* After the unlock: it may run Python code. */
+    PyBuffer_Release(&view);
     Py_RETURN_NONE;
 }
 
@@ -131,9 +131,8 @@ PyDoc_STRVAR(checksum_doc,
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
 "Add the bytes of data, a contiguous bytes-like object.\n\n"
-"TypeError for an object that has no buffer. Other threads must not write to\n"
-"data meanwhile; with the GIL they get to run from 2048 bytes on.\n"
-"Thread safety: atomic.");
+"TypeError for an object that has no buffer. Nobody must change data\n"
+"meanwhile. Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
@@ -145,11 +144,11 @@ static PyMethodDef checksum_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
+PyDoc_STRVAR(value_doc,
+"The checksum so far, an int of 32 bits. Thread safety: atomic.");
+
 static PyGetSetDef checksum_getset[] = {
-    {"value", checksum_value, NULL,
-     PyDoc_STR(
-         "The checksum so far, an int of 32 bits. Thread safety: atomic."),
-     NULL},
+    {"value", checksum_value, NULL, value_doc, NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
@@ -160,14 +159,14 @@ static PyType_Slot checksum_slots[] = {
     {Py_tp_getset, checksum_getset},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, checksum_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec checksum_spec = {
+static PyType_Spec checksum_spec = {
     .name = PACKAGE ".Checksum",
-    .basicsize = BASICSIZE(Checksum),
-    .flags =
-        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE,
+    .basicsize = sizeof(Checksum),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = checksum_slots,
 };
 

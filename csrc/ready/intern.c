@@ -1,9 +1,9 @@
-/* A module-wide cache: module state, strong references, create-once.
+/* A module-wide cache.
  *
- * Racing first calls all get the same object. No lock of ours: the dict has
- * one, and PyDict_SetDefaultRef() looks up and inserts as one step, and gives
- * a reference of the caller's own. The legacy twin keeps a static dict, made
- * on first use, and borrows from it. Read next: checksum.c. */
+ * Racing first calls all get the same object.
+ * No lock of ours: the dict has one, and PyDict_SetDefaultRef() looks up and
+ * inserts as one step, and gives a reference of the caller's own. The dict is
+ * in the module's state; in the legacy twin, static. Read next: checksum.c. */
 
 #include "module.h"
 
@@ -21,8 +21,8 @@ module_intern(PyObject *module, PyObject *key)
 PyDoc_STRVAR(intern_doc,
 "intern($module, key, /)\n--\n\n"
 "The one object that stands for all keys equal to key: the first one seen.\n\n"
-"Each interpreter has its own, kept as long as the module. A key that cannot\n"
-"be hashed is a TypeError. Thread safety: atomic.");
+"It is kept. A key that cannot be hashed is a TypeError.\n"
+"Thread safety: atomic.");
 
 static PyMethodDef intern_functions[] = {
     {"intern", module_intern, METH_O, intern_doc},

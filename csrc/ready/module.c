@@ -1,15 +1,20 @@
 /* The module: its state, its declarations, its initialization.
  *
- * Py_mod_gil says that the module does not need the GIL: without the slot a
- * free-threaded Python turns the GIL on for the whole process when it imports
- * the module. It is a promise that the other files keep, not what keeps it.
- * The legacy twin declares nothing. Read next: account.c. */
+ * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
+ * process when it imports the module.
+ * The slot promises what the other files keep. The legacy twin declares
+ * nothing. Read next: account.c. */
 
 #include "module.h"
 
 int
 add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
 {
+#ifdef Py_TARGET_ABI3T /* the data lies behind the object: see compat.h */
+    PyType_Spec adapted = *spec;
+    adapted.basicsize = -spec->basicsize;
+    spec = &adapted;
+#endif
     PyObject *new_type = PyType_FromModuleAndSpec(module, spec, NULL);
     if (new_type == NULL) {
         return -1;
@@ -33,19 +38,24 @@ void
 object_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
+    freefunc tp_free = PyType_GetSlot(type, Py_tp_free);
     PyObject_GC_UnTrack(op);
-    PyObject_GC_Del(op);
+    tp_free(op);
     Py_DECREF(type);
 }
+
+#define EXEC(name) name##_exec,
+static int (*const exec_functions[])(PyObject *) = {CONCEPTS(EXEC)};
 
 static int
 module_exec(PyObject *module)
 {
-    if (account_exec(module) < 0 || tickets_exec(module) < 0
-        || intern_exec(module) < 0 || checksum_exec(module) < 0) {
-        return -1;
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(exec_functions); i++) {
+        if (exec_functions[i](module) < 0) {
+            return -1;
+        }
     }
-    return work_exec(module);
+    return 0;
 }
 
 static int
@@ -75,32 +85,6 @@ module_free(void *module)
 PyDoc_STRVAR(module_doc,
 "Native types that many threads may share: made ready for free threading.");
 
-/* Two ways to say the same. PyModExport (PEP 793) is the one the stable ABI
- * for both builds takes, where PyModuleDef is not to be had. */
-#ifdef Py_TARGET_ABI3T
-PyABIInfo_VAR(abi_info);
-
-static PySlot module_slots[] = {
-    PySlot_STATIC_DATA(Py_mod_name, "_ready"),
-    PySlot_STATIC_DATA(Py_mod_doc, (void *)module_doc),
-    PySlot_DATA(Py_mod_abi, &abi_info),
-    PySlot_SIZE(Py_mod_state_size, sizeof(module_state)),
-    PySlot_FUNC(Py_mod_state_traverse, module_traverse),
-    PySlot_FUNC(Py_mod_state_clear, module_clear),
-    PySlot_FUNC(Py_mod_state_free, module_free),
-    PySlot_FUNC(Py_mod_exec, module_exec),
-    PySlot_DATA(Py_mod_multiple_interpreters,
-                Py_MOD_PER_INTERPRETER_GIL_SUPPORTED),
-    PySlot_DATA(Py_mod_gil, Py_MOD_GIL_NOT_USED),
-    PySlot_END,
-};
-
-PyMODEXPORT_FUNC
-PyModExport__ready(void)
-{
-    return module_slots;
-}
-#else
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
@@ -112,11 +96,37 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
+/* The stable ABI for both builds takes an array instead (PEP 793). */
+#ifdef Py_TARGET_ABI3T
+PyABIInfo_VAR(abi_info);
+
+static PySlot module_export[] = {
+    PySlot_DATA(Py_mod_abi, &abi_info),
+    PySlot_STATIC_DATA(Py_mod_name, "_ready"),
+    PySlot_STATIC_DATA(Py_mod_doc, (void *)module_doc),
+    PySlot_SIZE(Py_mod_state_size, sizeof(module_state)),
+    PySlot_STATIC_DATA(Py_mod_slots, module_slots),
+    PySlot_FUNC(Py_mod_state_traverse, module_traverse),
+    PySlot_FUNC(Py_mod_state_clear, module_clear),
+    PySlot_FUNC(Py_mod_state_free, module_free),
+    PySlot_END,
+};
+
+PyMODEXPORT_FUNC
+PyModExport__ready(void)
+{
+    return module_export;
+}
+#else
 static struct PyModuleDef module_def = {
-    PyModuleDef_HEAD_INIT,   .m_name = "_ready",
-    .m_doc = module_doc,     .m_size = sizeof(module_state),
-    .m_slots = module_slots, .m_traverse = module_traverse,
-    .m_clear = module_clear, .m_free = module_free,
+    .m_base = PyModuleDef_HEAD_INIT,
+    .m_name = "_ready",
+    .m_doc = module_doc,
+    .m_size = sizeof(module_state),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
 };
 
 PyMODINIT_FUNC

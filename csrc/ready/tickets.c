@@ -1,23 +1,23 @@
 /* One iterator shared by many threads.
  *
- * Each number is handed out exactly once, and none is lost. A critical
- * section, because looking at the number and stepping on must be one action;
- * making the int inside is fine, it runs no Python code. The legacy twin has
- * only the GIL for this. Read next: intern.c. */
+ * Each number is handed out exactly once, and none is lost.
+ * A critical section makes looking at it and stepping on one action.
+ * The legacy twin has only the GIL. Read next: intern.c. */
 
 #include "module.h"
 
 typedef struct {
-    OBJECT_HEAD
+    PyObject_HEAD
     int64_t next;  /* guarded by: critical section on self */
     int64_t stop;  /* constant after tickets_new() */
     bool has_stop; /* constant after tickets_new() */
 } Tickets;
 
-#define Tickets_CAST(op) ((Tickets *)object_data((op), &tickets_spec))
+#define Tickets_CAST(op) OBJECT_CAST(Tickets, op)
 
 /* A new int, or NULL: with an exception, or without one when none are left.
- * The step comes after the int exists, so that a MemoryError loses none. */
+ * The step comes after the int exists, so that a MemoryError loses none;
+ * making an int runs no Python code. */
 static PyObject *
 take_lock_held(Tickets *self)
 {
@@ -84,12 +84,12 @@ static PyType_Slot tickets_slots[] = {
     {Py_tp_iternext, tickets_next},
     {Py_tp_traverse, object_traverse},
     {Py_tp_dealloc, object_dealloc},
-    END_SLOTS,
+    {0, NULL},
 };
 
-PyType_Spec tickets_spec = {
+static PyType_Spec tickets_spec = {
     .name = PACKAGE ".Tickets",
-    .basicsize = BASICSIZE(Tickets),
+    .basicsize = sizeof(Tickets),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_IMMUTABLETYPE,
     .slots = tickets_slots,

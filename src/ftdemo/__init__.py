@@ -5,6 +5,24 @@ back for the whole process. Each docstring ends with its guarantee in the words 
 documentation (https://docs.python.org/3.15/library/threadsafety.html).
 """
 
-from ftdemo._ready import Account, Checksum, Tickets, intern, sum_of_squares, total, transfer
+from ftdemo._ready import (
+    Account,
+    Checksum,
+    Signal,
+    Tickets,
+    intern,
+    sum_of_squares,
+    total,
+    transfer,
+)
 
-__all__ = ["Account", "Checksum", "Tickets", "intern", "sum_of_squares", "total", "transfer"]
+__all__ = [
+    "Account",
+    "Checksum",
+    "Signal",
+    "Tickets",
+    "intern",
+    "sum_of_squares",
+    "total",
+    "transfer",
+]

@@ -4,8 +4,10 @@ Importing this module brings the GIL back on a free-threaded build, for the whol
 good: its extension module does not declare that it can do without.
 """
 
+from ftdemo import __all__  # noqa: F401 - the same names
+
 try:
-    from ftdemo._legacy import Account, Checksum, Tickets, intern, sum_of_squares, total, transfer
+    from ftdemo._legacy import *  # noqa: F403 - the same names
 except ModuleNotFoundError as error:
     if error.name != "ftdemo._legacy":
         raise
@@ -14,5 +16,3 @@ except ModuleNotFoundError as error:
         "cannot promise to load in both builds. Wheels for one version have it, and the sdist.",
         name="ftdemo.legacy",
     ) from None
-
-__all__ = ["Account", "Checksum", "Tickets", "intern", "sum_of_squares", "total", "transfer"]

@@ -15,8 +15,11 @@ import importlib.util
 import sys
 import sysconfig
 import time
+from pathlib import Path
 
 from ftdemo.demos import common as demos
+
+sys.path.append(str(Path(__file__).parent.parent))  # for concepts.py
 
 SKIPPED = 77
 GRACE = 60  # seconds to finish in, after time is up, before it counts as a hang

@@ -12,34 +12,40 @@ import time
 import weakref
 
 import common
+from concepts import CONCEPTS
 
+BASETYPE = 1 << 10  # Py_TPFLAGS_BASETYPE
 THREADS = 16
 SLOTS = 64
 # Free-threaded 3.13 never frees a type once there have been threads, so no module with types dies.
 MODULES_DIE = not common.FREE_THREADED or sys.version_info >= (3, 14)
 
 
+def object_of_another_module(ftdemo):
+    """Make a module, use it, and give an object of it, which keeps its type, which keeps it."""
+    made = common.another_module(ftdemo)
+    for concept in CONCEPTS.values():
+        concept.use(made)
+    return next(filter(None, (concept.make(made) for concept in CONCEPTS.values())))
+
+
 def stress(ftdemo, going):
-    class Cyclic(ftdemo.Account):
-        def __init__(self, balance):
-            self.me = self
+    """Put instances of every type into slots; where it can be subclassed, also ones with cycles."""
+    steps = {type(concept.make(ftdemo)): concept.step for concept in CONCEPTS.values()}
+    steps = {kind: step for kind, step in steps.items() if kind.__module__ == ftdemo.__name__}
+    number_of_types = len(steps)
+    for kind in [kind for kind in steps if kind.__flags__ & BASETYPE]:
 
-    class Raffle(ftdemo.Tickets):
-        pass
+        class Cyclic(kind):
+            def __init__(self):
+                self.me = self
 
-    def module():
-        made = common.another_module(ftdemo)
-        assert made.intern(made) is made  # a cycle through its cache
-        return made.Account(1)  # keeps its type, which keeps the module
-
-    kinds = [ftdemo.Account, ftdemo.Tickets, ftdemo.Checksum, Cyclic, Raffle]
-    makers = [lambda kind=kind: kind() for kind in kinds if kind is not Cyclic]
-    makers.append(lambda: Cyclic(1))
+        steps[Cyclic] = steps[kind]
+    kinds = list(steps)
 
     def use(thing):
-        for operation, argument in (("deposit", 1), ("update", b"abc"), ("__next__", None)):
-            if hasattr(thing, operation):
-                getattr(thing, operation)(*[argument] * (argument is not None))
+        if type(thing) in steps:  # else it is of another module
+            steps[type(thing)](ftdemo, thing)
 
     def one_round(end):
         """Give the number of objects made."""
@@ -51,16 +57,16 @@ def stress(ftdemo, going):
             made = 0
             while still() and going():
                 for _ in range(100):
-                    thing = rng.choice(makers)()
+                    thing = rng.choice(kinds)()
                     n = rng.randrange(SLOTS)
                     found, slots[n] = slots[n], thing
                     use(found)
                     use(references[n]())  # alive or not: never something in between
-                    if isinstance(thing, (Cyclic, Raffle)):
+                    if hasattr(thing, "me"):
                         references[n] = weakref.ref(thing)
                     made += 1
                 if MODULES_DIE:
-                    slots[rng.randrange(SLOTS)] = module()
+                    slots[rng.randrange(SLOTS)] = object_of_another_module(ftdemo)
             return made
 
         def collect():
@@ -77,8 +83,8 @@ def stress(ftdemo, going):
         gc.collect()
         there = gc.get_objects()
         objects = sum(type(thing).__module__ in {ftdemo.__name__, __name__} for thing in there)
-        types = [thing for thing in there if type(thing) is type and thing.__name__ == "Account"]
-        types = sum(account.__module__ == ftdemo.__name__ for account in types)
+        types = [thing for thing in there if type(thing) is type]
+        types = sum(thing.__module__ == ftdemo.__name__ for thing in types)
         del there
         return objects, types, sys.getallocatedblocks()
 
@@ -87,7 +93,8 @@ def stress(ftdemo, going):
         made += one_round(time.monotonic() + 0.5)
         late = live()
         early = early or late  # not before the first round: that one fills caches and free lists
-        assert late[:2] == early[:2] == (0, 1), f"objects and Account types that live on: {late}"
+        alive = f"objects and types that live on: {late}"
+        assert late[:2] == early[:2] == (0, number_of_types), alive
     # Generous: one block lost for each object would be tens of thousands a second.
     assert late[2] < early[2] + 20_000, f"{late[2] - early[2]} more blocks than after one round"
     return f"{made} objects made, none left, {late[2] - early[2]:+} blocks"

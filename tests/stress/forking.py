@@ -8,29 +8,13 @@ import os
 import signal
 import time
 import warnings
-import zlib
 
 import common
+from concepts import CONCEPTS
 
 BUSY = 8
 FORKING = 2
 TIMEOUT = 20
-DATA = b"x" * 5_000  # updates of this size run detached, with the lock held
-
-
-def use(ftdemo, intern):
-    """Give whether new objects do what they should."""
-    a, b = ftdemo.Account(3), ftdemo.Account()
-    ftdemo.transfer(a, b, 2)
-    checksum = ftdemo.Checksum()
-    checksum.update(DATA)
-    key = "/".join(["a", "key"])
-    return (
-        (a.balance, ftdemo.total(a, b)) == (1, 3)
-        and list(ftdemo.Tickets(0, 3)) == [0, 1, 2]
-        and checksum.copy().value == zlib.adler32(DATA)
-        and intern(key) is key is intern("/".join(["a", "key"]))
-    )
 
 
 def status_of(child):
@@ -51,17 +35,16 @@ def stress(ftdemo, going):
     if not hasattr(os, "fork"):
         common.skip("no fork on this platform")
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    accounts = ftdemo.Account(1_000), ftdemo.Account(1_000)
-    tickets, checksum = ftdemo.Tickets(), ftdemo.Checksum()
-    unused = common.another_module(ftdemo).intern  # its cache is the child's alone
+    unused = common.another_module(ftdemo)  # what it has is the child's alone
+    for concept in CONCEPTS.values():
+        concept.use(ftdemo)  # imports what it needs
+
+    shared = [(concept.step, concept.make(ftdemo)) for concept in CONCEPTS.values()]
 
     def be_busy():
         while going():
-            for ticket in (next(tickets) for _ in range(100)):
-                ftdemo.transfer(*accounts[:: 1 if ticket % 2 else -1], 1)
-                checksum.update(DATA)
-                ftdemo.intern(f"{ticket % 1_000}")
-                ftdemo.Account().deposit(1)
+            for step, thing in shared:
+                step(ftdemo, thing)
         return 0
 
     def fork():
@@ -71,7 +54,9 @@ def stress(ftdemo, going):
             if child == 0:
                 status = 1
                 try:
-                    status = 0 if use(ftdemo, unused) else 2
+                    for concept in CONCEPTS.values():
+                        concept.use(unused)
+                    status = 0
                 finally:
                     os._exit(status)
             status = status_of(child)

@@ -1,10 +1,13 @@
 """Interpreters: each has an ftdemo of its own, however many come and go at a time.
 
 Threads make interpreters, each with a GIL of its own (or none), import and use ftdemo there, in
-threads again, and destroy them. What one has interned is not what another gets.
+threads again, and destroy them. The types of one are not those of another.
 """
 
+import math
+
 import common
+from concepts import CONCEPTS, SOURCES
 
 try:
     from concurrent import interpreters  # 3.14
@@ -18,35 +21,35 @@ except ImportError:
 THREADS = 6
 # CPython's free-threaded builds lose 3 to 4 MB with each interpreter, even one that does nothing:
 # there the run ends before its time when it has made so many.
-MOST = 300 if common.FREE_THREADED else None
+MOST = 300 if common.FREE_THREADED else math.inf
 
-# main_account and main_key are the ids of objects of the main interpreter.
+# types: those of the main interpreter, by their ids; sources: of the functions of each concept.
 PROGRAM = """
 import sys, threading
 import {name} as ftdemo
 
-assert id(ftdemo.Account) != {main_account}, "a type of the main interpreter"
-key = "/".join(["a", "key"])
-assert ftdemo.intern(key) is key and id(key) != {main_key}, "another interpreter's cache"
+for name, elsewhere in {types}.items():
+    assert id(getattr(ftdemo, name)) != elsewhere, "a type of the main interpreter"
+done = []
 
-accounts = ftdemo.Account(500), ftdemo.Account(500)
-tickets = ftdemo.Tickets(0, 1_000)
-checksum = ftdemo.Checksum()
-taken = []
+def repeat(step, thing):
+    for _ in range(100):
+        step(ftdemo, thing)
+    done.append(step)
 
-def use():
-    for ticket in tickets:
-        taken.append(ticket)
-        ftdemo.transfer(*accounts[:: 1 if ticket % 2 else -1], 1)
-        checksum.update(b"x" * 3_000)
-        ftdemo.intern(f"{{ticket // 2}}")
-
-threads = [threading.Thread(target=use) for _ in range(3)]
-for thread in threads:
-    thread.start()
-for thread in threads:
-    thread.join()
-assert sorted(taken) == list(range(1_000)) and ftdemo.total(*accounts) == 1_000
+for source in {sources}:
+    scope = {{}}
+    exec(source, scope)
+    scope["use"](ftdemo)
+    thing = scope["make"](ftdemo)
+    threads = [
+        threading.Thread(target=repeat, args=(scope["step"], thing)) for _ in range({threads})
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+assert len(done) == {threads} * len({sources}), "a thread failed"
 assert not ({free_threaded} and sys._is_gil_enabled()), "the GIL is on"
 """
 
@@ -69,26 +72,25 @@ def run_elsewhere(program):
 
 
 def stress(ftdemo, going):
-    key = ftdemo.intern("/".join(["a", "key"]))
+    types = [name for name in ftdemo.__all__ if isinstance(getattr(ftdemo, name), type)]
     program = PROGRAM.format(
         name=ftdemo.__name__,
-        main_account=id(ftdemo.Account),
-        main_key=id(key),
+        types={name: id(getattr(ftdemo, name)) for name in types},
+        sources=list(SOURCES.values()),
+        threads=3,
         free_threaded=common.FREE_THREADED,
     )
-
-    numbers = ftdemo.Tickets(0, MOST)
+    made = []
 
     def come_and_go():
-        runs = 0
-        while going() and next(numbers, None) is not None:
+        while going() and len(made) < MOST:
+            made.append(None)
             run_elsewhere(program)
-            assert ftdemo.intern("/".join(["a", "key"])) is key, "this interpreter's key is gone"
-            runs += 1
-        return runs
+            for concept in CONCEPTS.values():
+                concept.use(ftdemo)  # as before
 
-    runs = sum(common.in_threads(going, [come_and_go] * THREADS))
-    return f"{runs} interpreters came and went"
+    common.in_threads(going, [come_and_go] * THREADS)
+    return f"{len(made)} interpreters came and went"
 
 
 if __name__ == "__main__":

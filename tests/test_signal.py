@@ -1,0 +1,265 @@
+"""signal.c: a container of callbacks."""
+
+import copy
+import gc
+import pickle
+import weakref
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def make(ftdemo):
+    return ftdemo.Signal()
+
+
+def step(ftdemo, signal):
+    called = []
+
+    def callback(*arguments):
+        called.append(arguments)
+
+    signal.connect(callback)
+    assert signal.emit(1, 2) >= 1
+    assert (1, 2) in called
+    signal.disconnect(callback)
+
+
+def use(ftdemo):
+    signal = make(ftdemo)
+    step(ftdemo, signal)
+    signal.connect(lambda: None)  # which is gone at once
+    assert signal.emit() == 0
+
+    def fails():
+        raise ValueError
+
+    signal.connect(fails)
+    for operation, *arguments in (
+        (signal.emit,),
+        (signal.connect, "not callable"),
+        (signal.disconnect, print),
+    ):
+        try:
+            operation(*arguments)
+        except (TypeError, ValueError):
+            continue
+        raise AssertionError(operation)
+
+
+@given(steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["connect", "disconnect"]))))
+def test_agrees_with_a_list(twin, steps):
+    called = []
+    callbacks = [lambda value, n=n: called.append((n, value)) for n in range(4)]
+    signal, model = twin.Signal(), []
+    for n, operation in steps:
+        if operation == "connect" or n in model:
+            getattr(signal, operation)(callbacks[n])
+        else:
+            with pytest.raises(ValueError, match="not connected"):
+                signal.disconnect(callbacks[n])
+        model = [other for other in model if other != n] + [n] * (operation == "connect")
+        called.clear()
+        assert signal.emit("value") == len(model)
+        assert called == [(other, "value") for other in model]
+
+
+def test_only_what_can_be_called_and_weakly_referenced(twin):
+    class Slotted:
+        __slots__ = ()
+
+        def __call__(self):
+            raise AssertionError("not to be called")
+
+    for wrong in (None, "callback", Slotted()):
+        with pytest.raises(TypeError):
+            twin.Signal().connect(wrong)
+
+
+def test_wrong_arguments(twin):
+    for operation in (twin.Signal().connect, twin.Signal().disconnect):
+        with pytest.raises(TypeError):
+            operation()
+    with pytest.raises(TypeError):
+        twin.Signal(1)
+    with pytest.raises(TypeError):
+        twin.Signal().emit(a=1)
+
+
+def test_callbacks_are_held_weakly(twin):
+    class Owner:
+        def method(self):
+            called.append(self)
+
+    signal, called, owner = twin.Signal(), [], Owner()
+    signal.connect(owner.method)  # a bound method, which nobody keeps
+    kept = owner.method
+    signal.connect(kept)
+    assert signal.emit() == 1
+    assert called == [owner]
+    gone = weakref.ref(owner)
+    del owner, kept
+    called.clear()
+    gc.collect()
+    assert gone() is None
+    assert signal.emit() == 0
+
+
+def test_an_exception_ends_the_emission(twin):
+    signal, called = twin.Signal(), []
+
+    def fails():
+        raise ZeroDivisionError
+
+    def works():
+        called.append(1)
+
+    signal.connect(fails)
+    signal.connect(works)
+    with pytest.raises(ZeroDivisionError):
+        signal.emit()
+    assert called == []
+
+
+def test_callbacks_change_the_signal_that_calls_them(twin):
+    """Each emission calls those that were connected when it began."""
+    signal, called = twin.Signal(), []
+
+    def once():
+        called.append("once")
+        signal.disconnect(once)
+        signal.connect(late)
+
+    def twice():
+        called.append("twice")
+        if len(called) == 2:
+            assert signal.emit() == 2
+
+    def late():
+        called.append("late")
+
+    signal.connect(once)
+    signal.connect(twice)
+    assert signal.emit() == 2
+    assert called == ["once", "twice", "twice", "late"]
+
+
+def test_a_callback_drops_itself(twin):
+    """Its last reference goes while it is called."""
+    signal, called = twin.Signal(), []
+
+    class Callback:
+        def __call__(self):
+            callbacks.clear()
+            gc.collect()
+            called.append(self.__class__.__name__)
+
+    callbacks = [Callback()]
+    signal.connect(callbacks[0])
+    assert signal.emit() == 1
+    assert called == ["Callback"]
+    assert signal.emit() == 0
+
+
+def test_neither_subclassed_nor_pickled(twin):
+    with pytest.raises(TypeError, match="not an acceptable base type"):
+        type("Sub", (twin.Signal,), {})
+    for operation in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            operation(twin.Signal())
+
+
+def test_init_again_changes_nothing(twin):
+    signal = twin.Signal()
+    signal.connect(print)
+    signal.__init__()
+    signal.disconnect(print)
+
+
+@pytest.mark.free_threaded
+@pytest.mark.two_cores
+@pytest.mark.thread_unsafe(reason="has threads of its own")
+def test_a_callback_runs_outside_the_section(twin, in_threads):
+    """Another thread changes the signal while a callback runs that does not detach."""
+
+    def overtaken():
+        signal = twin.Signal()
+        inside, changed = [], []
+
+        def callback():
+            inside.append(1)
+            for _ in range(5_000_000):  # attached, and longer than a time slice
+                if changed:
+                    return
+            changed.append("too late")
+
+        def change():
+            while not inside:
+                pass
+            signal.connect(print)
+            changed.append("meanwhile")
+
+        signal.connect(callback)
+        in_threads(signal.emit, change)
+        return changed[0] == "meanwhile"
+
+    gc.disable()  # a collection stops all threads, which suspends a section
+    try:
+        assert [overtaken() for _ in range(5)] == [True] * 5
+    finally:
+        gc.enable()
+
+
+@pytest.mark.race
+def test_no_connection_is_lost(twin, together):
+    signals = [twin.Signal() for _ in range(1_000)]
+    kept = []
+
+    def connect(n):
+        callbacks = [lambda: None for _ in range(10)]
+        kept.append(callbacks)
+        for callback in callbacks:
+            signals[n].connect(callback)
+
+    together(connect, connect, times=len(signals))
+    assert {signal.emit() for signal in signals} == {20}
+
+
+@pytest.mark.race
+def test_callbacks_come_and_go_while_they_are_called(twin, together):
+    """What is called is alive: it dies in one thread while another one is about to call it."""
+    signal, called_dead = twin.Signal(), []
+
+    class Callback:
+        alive = True
+
+        def __call__(self):
+            if not self.alive:
+                called_dead.append(self)
+
+        def __del__(self):
+            self.alive = False
+
+    def come_and_go(_):
+        for _ in range(100):
+            callback = Callback()
+            signal.connect(callback)
+
+    def emit(_):
+        for _ in range(100):
+            signal.emit()
+
+    def error(function):
+        def run(n):  # it must come back to its meetings with the other one
+            try:
+                return function(n)
+            except Exception as error:
+                return error
+
+        return run
+
+    errors = together(error(come_and_go), error(emit), times=200)
+    assert {str(error) for each in errors for error in each} == {"None"}
+    assert called_dead == []
+    assert signal.emit() == 0
