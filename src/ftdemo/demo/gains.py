@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 
-from ftdemo import processes
 from ftdemo.demo.finding import SkipDemo, attempts, seconds_of
 from ftdemo.threads import in_threads
 
@@ -62,7 +61,8 @@ def processes_gain(count: int) -> float:
     def seconds_for(of: int) -> float:
         command = [sys.executable, "-I", "-S", "-c", WORKER]
         pipe = subprocess.PIPE
-        workers = [processes.start(command, stdin=pipe, stdout=pipe) for _ in range(of)]
+        # In this process's group, whose share of the cores the threads have as well.
+        workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(of)]
 
         def tell_and_wait() -> None:
             for worker in workers:
