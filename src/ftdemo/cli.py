@@ -44,6 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"ftdemo: error: {error}", file=sys.stderr)
         sys.stdout = None
         return exit_codes.ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return exit_codes.ERROR
     except Exception:  # a bug of ours is no verdict
         traceback.print_exc()
         return exit_codes.ERROR

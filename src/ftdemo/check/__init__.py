@@ -162,7 +162,7 @@ def _judge_all(targets: Sequence[Target], verdicts: _Verdicts, timeout: float, j
                         verdicts.add(target, _verdict_of(outcome, target))
                     for task in later:
                         running[pool.submit(judge.judge, task)] = (target, judge)
-        finally:  # in vain if all is done
+        finally:  # of no effect when all is done
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
