@@ -20,13 +20,11 @@ import pytest
 
 from ftdemo import threads
 from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
+from ftdemo.own import ABI3T
 from ftdemo.processes import run_python
 
 T = TypeVar("T")
 
-# The wheel for the stable ABI of both builds has ftdemo._ready alone.
-# Found without importing it, which might bring the GIL back.
-ABI3T = any(Path(importlib.util.find_spec("ftdemo").origin).parent.glob("_ready.abi3t*"))
 collect_ignore = (
     ["test_negative_controls.py", "test_object_header.py", "test_single_phase.py"]
     if ABI3T

@@ -176,8 +176,8 @@ def break_demo(broken_copy):
     """Replace what a demo does, in a copy of the package; gives the environment to find it in."""
 
     def replace(name, code):
-        lines = ["import os, time", "from ftdemo.demo.finding import *", "def demo(*, quick):"]
-        source = [f'"""{demos.claim(name)}"""', *lines, f"    {code}"]
+        imports = ["import os, time", "from ftdemo.demo.finding import Finding, SkipDemo"]
+        source = [f'"""{demos.claim(name)}"""', *imports, "def demo(*, quick):", f"    {code}"]
         (broken_copy / f"demos/{Path(demos.load(name).__file__).name}").write_text(
             "\n".join(source), encoding="utf-8"
         )
@@ -212,7 +212,7 @@ def test_one_that_is_not_seen_among_others_is_exit_code_1(fresh_python, break_de
 @pytest.mark.skipif(os.name == "nt", reason="it has no signals")
 def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
     note = tmp_path / "pid"
-    hang = f"Path({str(note)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    hang = f"print(os.getpid(), file=open({str(note)!r}, 'w'), flush=True); time.sleep(600)"
     env = os.environ | break_demo("race", hang)
     command = [sys.executable, "-m", "ftdemo", "demo", "collections", "race", "--quick", "--json"]
     with subprocess.Popen(

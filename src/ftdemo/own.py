@@ -1,14 +1,14 @@
 """The import check of ftdemo itself: its modules, each in a fresh process."""
 
-import importlib.util
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple, TypedDict
 
 from rich.text import Text
 
-from ftdemo import exit_codes, interpreter, processes
+from ftdemo import _ready, exit_codes, interpreter, processes
 from ftdemo.interpreter import FREE_THREADED
 from ftdemo.terminal import show, table
 
@@ -35,11 +35,13 @@ DECLARATIONS = (
 )
 
 
+# The wheel for the stable ABI of both builds has ftdemo._ready alone.
+ABI3T = ".abi3t" in Path(_ready.__file__).name
+
+
 def declarations() -> Sequence[Declaration]:
-    """The extension modules that are to be there: the wheel for abi3t has ftdemo._ready alone."""
-    ready = importlib.util.find_spec("ftdemo._ready")
-    is_stable = ready is not None and ready.origin and "_ready.abi3t" in ready.origin
-    return DECLARATIONS[:1] if is_stable else DECLARATIONS
+    """The extension modules that are to be there."""
+    return DECLARATIONS[:1] if ABI3T else DECLARATIONS
 
 
 class ModuleResult(TypedDict):

@@ -3,14 +3,10 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
-from ftdemo import _ready
 from ftdemo.interpreter import cores
-
-# The wheel for the stable ABI of both builds has ftdemo._ready alone.
-ABI3T = ".abi3t" in Path(_ready.__file__).name
+from ftdemo.own import ABI3T
 
 # How long a demo looks for what it claims. It stops as soon as that is clear, so that a busy
 # machine takes longer, and only a claim that is wrong takes this long.

@@ -12,8 +12,9 @@ import os
 import re
 import sys
 
-from ftdemo.demo.finding import ABI3T, Finding
+from ftdemo.demo.finding import Finding
 from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
+from ftdemo.own import ABI3T
 from ftdemo.processes import run_python
 
 SAY = "import sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"

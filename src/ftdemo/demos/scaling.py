@@ -12,9 +12,10 @@ Source: PEP 703; csrc/ready/work.c.
 """
 
 import ftdemo
-from ftdemo.demo.finding import ABI3T, Finding, need_two_cores
+from ftdemo.demo.finding import Finding, need_two_cores
 from ftdemo.demo.gains import measure
 from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
+from ftdemo.own import ABI3T
 
 DETACHES = FREE_THREADED or ABI3T
 
