@@ -21,11 +21,11 @@ INTRODUCTION = """\
 What each public name promises to threads that share its objects, in the words of CPython's [thread
 safety levels](https://docs.python.org/3.15/library/threadsafety.html): the end of its docstring.
 And for each file, its mutants: patches in [tests/mutants](../tests/mutants) that take away one
-precaution, and the test that fails then; `.ci/nox -s mutants` runs them. The same tests run under
-ThreadSanitizer (`.ci/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer
-(`.ci/nox -s asan`), where no report may name `csrc/ready`.
+precaution, and the test that fails then; `tools/nox -s mutants` runs them. The same tests run under
+ThreadSanitizer (`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer
+(`tools/nox -s asan`), where no report may name `csrc/ready`.
 
-`.ci/nox -s guarantees` writes this page.
+`tools/nox -s guarantees` writes this page.
 """
 HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?:tests/)?(?P<check>\S+)")
 

@@ -11,8 +11,9 @@ Source: PEP 703; csrc/ready/work.c.
 """
 
 import ftdemo
-from ftdemo.demos.common import Finding, cores, is_gil_enabled, need_two_cores
-from ftdemo.demos.gains import measure
+from ftdemo.demo.finding import Finding, need_two_cores
+from ftdemo.demo.gains import measure
+from ftdemo.interpreter import cores, is_gil_enabled
 
 
 def in_python(steps: int) -> int:
