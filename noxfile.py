@@ -103,22 +103,6 @@ def demo(session: nox.Session) -> None:
     session.run(str(scripts / "ftdemo"), *session.posargs, external=True)
 
 
-@nox.session(python=False)
-def new(session: nox.Session) -> None:
-    """Make a project of your own out of this one: nox -s new -- NAME FOLDER; --help has options."""
-    script = Path(__file__).with_name(".ci") / "new_project.py"
-    with session.chdir(session.invoked_from):
-        session.run(sys.executable, str(script), *session.posargs, external=True)
-
-
-@nox.session
-def template(session: nox.Session) -> None:
-    """Make projects with each combination of options, and see one of them through."""
-    session.install(*group("lint"), *group("test"), "nox", "uv", "build[uv]")
-    install_ftdemo(session)
-    session.run("pytest", "tests/test_new.py", *session.posargs)
-
-
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, stubs, metadata and workflows."""
@@ -360,6 +344,56 @@ def package(session: nox.Session) -> None:
     session.run(str(scripts / "ftdemo"), external=True, env=bare)
     session.run(str(scripts / "ftdemo"), "check", "ftdemo._ready", external=True, env=bare)
     session.run(str(scripts / "ftdemo"), "wheels", str(dist), external=True, env=bare)
+
+
+@nox.session
+def template(session: nox.Session) -> None:
+    """See template/ through, and a project that `ftdemo new` makes: all that a user can run.
+
+    That is their lint, their tests with the GIL and without, stress, workflows and an sdist.
+    """
+    session.install(*group("lint"), "nox", "uv")
+    temporary = Path(session.create_tmp()).resolve()
+    shutil.rmtree(temporary)
+    dist = temporary / "dist"
+    free = free_threaded_python(session)
+    uv_build = (sys.executable, "-m", "uv", "build", "-q")
+    for python in (sys.executable, free):
+        build = (*uv_build, "--wheel", "--python", python, "--out-dir", str(dist))
+        session.run(*build, external=True)
+    scripts = fresh_environment(session, free)
+    this_version = f"ftdemo=={PROJECT['project']['version']}"
+    install_into(session, scripts, "--find-links", str(dist), this_version)
+    new = (str(scripts / "ftdemo"), "new")
+
+    # Neither a short name nor a long one has to be formatted otherwise.
+    for name in ("x", "a" * 30):
+        folder = str(temporary / name)
+        session.run(*new, name, folder, external=True, silent=True)
+        session.run("ruff", "check", "--quiet", folder)
+        session.run("ruff", "format", "--check", "--quiet", folder)
+        session.run("clang-format", "--dry-run", "--Werror", f"{folder}/csrc/_core.c")
+
+    project = temporary / "with space" / "my-lib"
+    session.run(*new, "my-lib", str(project), external=True)
+    asked = session.run(sys.executable, "-c", VERSION, external=True, silent=True)
+    with_gil = str(asked).strip()
+    asked = session.run(free, "-c", VERSION, external=True, silent=True)
+    without = str(asked).strip() + "t"
+    sessions = ("lint", f"tests-{with_gil}", f"tests-{without}", f"stress-{without}")
+    constraint = temporary / "constraint.txt"
+    constraint.write_text(f"{this_version}\n", encoding="utf-8")
+    # The wheels that were just built, not what PyPI has; and nothing of this session's environment.
+    env = {"UV_FIND_LINKS": str(dist), "UV_CONSTRAINT": str(constraint)}
+    own = {"UV_PYTHON": None, "VIRTUAL_ENV": None}
+    for root in (Path("template").resolve(), project):
+        with session.chdir(root):
+            options = ("--error-on-missing-interpreters", "-s", *sessions)
+            session.run("nox", *options, env={**env, **own})
+            session.run("zizmor", "--offline", "--pedantic", "--quiet", ".github")
+            session.run("actionlint", *map(str, Path(".github/workflows").glob("*.yml")))
+            # The sdist, and from it a wheel.
+            session.run(*uv_build, "--out-dir", str(temporary / "built"), external=True)
 
 
 @nox.session

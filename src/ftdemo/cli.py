@@ -9,6 +9,7 @@ import sys
 TYPE_CHECKING = False  # typing is one more import
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
 EXIT_CODES = "exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked"
 
@@ -98,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
         "--plot", metavar="FILE.svg", help="scaling only: draw it for both builds of this version"
     )
     demo.set_defaults(run=_demo, parser=demo)
+    _add_new(commands)
     for command in (check, wheels, demo):  # as well as before the command
         command.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
@@ -276,4 +278,38 @@ def _demo_list(options: argparse.Namespace, names: "Sequence[str]") -> int:
         from ftdemo.demos import report
 
         report.print_list(names)
+    return 0
+
+
+def _add_new(commands: "Any") -> None:
+    new = commands.add_parser(
+        "new",
+        help="start a C extension that is ready for free threading",
+        description="Copy a complete small project: an extension module, its stub, tests, lint, "
+        "and workflows that build wheels and publish them. It needs no network.",
+        epilog="exit codes: 0 as hoped, 2 nothing was made",
+    )
+    new.add_argument("name", metavar="NAME", help="what the project and its module are called")
+    new.add_argument("folder", nargs="?", metavar="FOLDER", help="where (default: NAME)")
+    new.set_defaults(run=_new)
+
+
+def _new(options: argparse.Namespace) -> int:
+    import shlex
+    from pathlib import Path
+
+    from ftdemo.new import NewError, new_project
+
+    try:
+        project = new_project(options.name, options.folder and Path(options.folder))
+    except NewError as error:
+        print(f"ftdemo new: error: {error}", file=sys.stderr)
+        return 2
+    if project.name != options.name:
+        same = f"for pip, {options.name} is the same name"
+        print(f"The project and its module are called {project.name}; {same}.")
+    print(f"{project.files} files are in {project.folder}. To build and test them:\n")
+    print(f"cd {shlex.quote(str(project.folder))}")
+    print("git init && git add .")
+    print("nox  # or: uvx --with uv nox")
     return 0
