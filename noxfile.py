@@ -356,7 +356,7 @@ def template(session: nox.Session) -> None:
     temporary = Path(session.create_tmp()).resolve()
     shutil.rmtree(temporary)
     dist = temporary / "dist"
-    free = free_threaded_python(session)
+    free = find_python(session, "3.14t") or free_threaded_python(session)
     uv_build = (sys.executable, "-m", "uv", "build", "-q")
     for python in (sys.executable, free):
         build = (*uv_build, "--wheel", "--python", python, "--out-dir", str(dist))
