@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -355,7 +356,9 @@ def template(session: nox.Session) -> None:
     session.install(*group("lint"), "nox", "uv")
     temporary = Path(session.create_tmp()).resolve()
     shutil.rmtree(temporary)
-    dist = temporary / "dist"
+    temporary.mkdir()
+    # Another folder each time, since uv remembers the wheels that it has seen in one.
+    dist = Path(tempfile.mkdtemp(prefix="dist", dir=temporary))
     free = find_python(session, "3.14t") or free_threaded_python(session)
     uv_build = (sys.executable, "-m", "uv", "build", "-q")
     for python in (sys.executable, free):
