@@ -354,18 +354,25 @@ def template(session: nox.Session) -> None:
     That is their lint, their tests with the GIL and without, stress, workflows and an sdist.
     """
     session.install(*group("lint"), "nox", "uv")
-    temporary = Path(session.create_tmp()).resolve()
-    shutil.rmtree(temporary)
-    temporary.mkdir()
-    # Another folder each time, since uv remembers the wheels that it has seen in one.
-    dist = Path(tempfile.mkdtemp(prefix="dist", dir=temporary))
+    # Outside of .nox, which ruff leaves out; and another each time, since uv remembers wheels.
+    with tempfile.TemporaryDirectory(prefix="with space ") as temporary:
+        see_template_through(session, Path(temporary))
+
+
+def see_template_through(session: nox.Session, temporary: Path) -> None:
     free = find_python(session, "3.14t") or free_threaded_python(session)
-    uv_build = (sys.executable, "-m", "uv", "build", "-q")
+    dist = temporary / "dist"
+    build = (sys.executable, "-m", "uv", "build", "-q")
+    versions = []
     for python in (sys.executable, free):
-        build = (*uv_build, "--wheel", "--python", python, "--out-dir", str(dist))
-        session.run(*build, external=True)
-    scripts = fresh_environment(session, free)
+        wheel = ("--wheel", "--python", python, "--out-dir", str(dist))
+        session.run(*build, *wheel, external=True)
+        asked = session.run(python, "-c", VERSION, external=True, silent=True)
+        versions.append(str(asked).strip())
+    with_gil, without = versions
+    sessions = ("lint", f"tests-{with_gil}", f"tests-{without}t", f"stress-{without}t")
     this_version = f"ftdemo=={PROJECT['project']['version']}"
+    scripts = fresh_environment(session, free)
     install_into(session, scripts, "--find-links", str(dist), this_version)
     new = (str(scripts / "ftdemo"), "new")
 
@@ -373,17 +380,12 @@ def template(session: nox.Session) -> None:
     for name in ("x", "a" * 30):
         folder = str(temporary / name)
         session.run(*new, name, folder, external=True, silent=True)
-        session.run("ruff", "check", "--quiet", folder)
-        session.run("ruff", "format", "--check", "--quiet", folder)
+        session.run("ruff", "check", folder)
+        session.run("ruff", "format", "--check", folder)
         session.run("clang-format", "--dry-run", "--Werror", f"{folder}/csrc/_core.c")
 
-    project = temporary / "with space" / "my-lib"
+    project = temporary / "my-lib"
     session.run(*new, "my-lib", str(project), external=True)
-    asked = session.run(sys.executable, "-c", VERSION, external=True, silent=True)
-    with_gil = str(asked).strip()
-    asked = session.run(free, "-c", VERSION, external=True, silent=True)
-    without = str(asked).strip() + "t"
-    sessions = ("lint", f"tests-{with_gil}", f"tests-{without}", f"stress-{without}")
     constraint = temporary / "constraint.txt"
     constraint.write_text(f"{this_version}\n", encoding="utf-8")
     # The wheels that were just built, not what PyPI has; and nothing of this session's environment.
@@ -391,12 +393,12 @@ def template(session: nox.Session) -> None:
     own = {"UV_PYTHON": None, "VIRTUAL_ENV": None}
     for root in (Path("template").resolve(), project):
         with session.chdir(root):
-            options = ("--error-on-missing-interpreters", "-s", *sessions)
-            session.run("nox", *options, env={**env, **own})
+            inner = ("nox", "--error-on-missing-interpreters", "-s", *sessions)
+            session.run(*inner, env={**env, **own})
             session.run("zizmor", "--offline", "--pedantic", "--quiet", ".github")
             session.run("actionlint", *map(str, Path(".github/workflows").glob("*.yml")))
             # The sdist, and from it a wheel.
-            session.run(*uv_build, "--out-dir", str(temporary / "built"), external=True)
+            session.run(*build, "--out-dir", str(temporary / "built"), external=True)
 
 
 @nox.session
