@@ -11,7 +11,7 @@ FREE_THREADED = [version for version in PYTHONS if version.endswith("t")]
 
 
 def install(session: nox.Session, group: str) -> None:
-    """Install the tools of a group; build and install acme, with warnings as errors."""
+    """Install the tools of a group; build and install the package."""
     session.install(*nox.project.dependency_groups(PROJECT, group))
     session.install(".", env={"ACME_WERROR": "1"})
 
@@ -39,7 +39,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED)
 def stress(session: nox.Session) -> None:
-    """See that importing acme keeps the GIL off, and let threads collide on its objects."""
+    """See that an import keeps the GIL off, and let threads collide on shared objects."""
     install(session, "stress")
     session.run("ftdemo", "check", "acme")
     session.run("ftdemo", "stress", "acme", *session.posargs)

@@ -6,7 +6,8 @@ import sys
 from setuptools import Extension, setup
 
 flags = []
-if os.environ.get("ACME_WERROR"):  # set where the compiler is known: nox, CI
+if os.environ.get("ACME_WERROR"):  # set by nox and in CI
     flags = ["/W3", "/WX"] if sys.platform == "win32" else ["-Wall", "-Wextra", "-Werror"]
 
-setup(ext_modules=[Extension("acme._core", ["csrc/_core.c"], extra_compile_args=flags)])
+core = Extension("acme._core", ["csrc/_core.c"], extra_compile_args=flags)
+setup(ext_modules=[core])

@@ -1,4 +1,4 @@
-"""What a counter does, that threads may share it, and that importing acme keeps the GIL off."""
+"""What a counter does, that threads may share it, and that an import keeps the GIL off."""
 
 import importlib.util
 import os
