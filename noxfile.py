@@ -355,7 +355,7 @@ def template(session: nox.Session) -> None:
     """
     session.install(*group("lint"), "nox", "uv")
     # Outside of .nox, which ruff leaves out; and another each time, since uv remembers wheels.
-    with tempfile.TemporaryDirectory(prefix="with space ") as temporary:
+    with tempfile.TemporaryDirectory() as temporary:
         see_template_through(session, Path(temporary))
 
 
@@ -384,7 +384,7 @@ def see_template_through(session: nox.Session, temporary: Path) -> None:
         session.run("ruff", "format", "--check", folder)
         session.run("clang-format", "--dry-run", "--Werror", f"{folder}/csrc/_core.c")
 
-    project = temporary / "my-lib"
+    project = temporary / "with space" / "my-lib"
     session.run(*new, "my-lib", str(project), external=True)
     constraint = temporary / "constraint.txt"
     constraint.write_text(f"{this_version}\n", encoding="utf-8")
