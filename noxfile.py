@@ -15,6 +15,7 @@ import os
 import shutil
 import sys
 import tarfile
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -99,22 +100,6 @@ def demo(session: nox.Session) -> None:
     scripts = fresh_environment(session, free_threaded_python(session))
     install_into(session, scripts, ".")
     session.run(str(scripts / "ftdemo"), *session.posargs, external=True)
-
-
-@nox.session(python=False)
-def new(session: nox.Session) -> None:
-    """Make a project of your own out of this one: nox -s new -- NAME FOLDER; --help has options."""
-    script = Path(__file__).with_name(".ci") / "new_project.py"
-    with session.chdir(session.invoked_from):
-        session.run(sys.executable, str(script), *session.posargs, external=True)
-
-
-@nox.session(tags=REST)
-def template(session: nox.Session) -> None:
-    """Make projects with each combination of options, and see one of them through."""
-    session.install(*group("lint"), *group("test"), "nox", "uv", "build[uv]")
-    install_ftdemo(session)
-    session.run("pytest", "tests/test_new.py", *session.posargs)
 
 
 @nox.session(tags=REST)
@@ -362,6 +347,60 @@ def package(session: nox.Session) -> None:
     session.run(str(scripts / "ftdemo"), external=True, env=bare)
     session.run(str(scripts / "ftdemo"), "check", "ftdemo._ready", external=True, env=bare)
     session.run(str(scripts / "ftdemo"), "wheels", str(dist), external=True, env=bare)
+
+
+@nox.session(tags=REST)
+def template(session: nox.Session) -> None:
+    """See template/ through, and a project that `ftdemo new` makes: all that a user can run.
+
+    That is their lint, their tests with the GIL and without, stress, workflows and an sdist.
+    """
+    session.install(*group("lint"), "nox", "uv")
+    # Outside of .nox, which ruff leaves out; and another each time, since uv remembers wheels.
+    with tempfile.TemporaryDirectory() as temporary:
+        see_template_through(session, Path(temporary))
+
+
+def see_template_through(session: nox.Session, temporary: Path) -> None:
+    free = find_python(session, "3.14t") or free_threaded_python(session)
+    dist = temporary / "dist"
+    build = (sys.executable, "-m", "uv", "build", "-q")
+    versions = []
+    for python in (sys.executable, free):
+        wheel = ("--wheel", "--python", python, "--out-dir", str(dist))
+        session.run(*build, *wheel, external=True)
+        asked = session.run(python, "-c", VERSION, external=True, silent=True)
+        versions.append(str(asked).strip())
+    with_gil, without = versions
+    sessions = ("lint", f"tests-{with_gil}", f"tests-{without}t", f"stress-{without}t")
+    this_version = f"ftdemo=={PROJECT['project']['version']}"
+    scripts = fresh_environment(session, free)
+    install_into(session, scripts, "--find-links", str(dist), this_version)
+    new = (str(scripts / "ftdemo"), "new")
+
+    # Neither a short name nor a long one has to be formatted otherwise.
+    for name in ("x", "a" * 30):
+        folder = str(temporary / name)
+        session.run(*new, name, folder, external=True, silent=True)
+        session.run("ruff", "check", folder)
+        session.run("ruff", "format", "--check", folder)
+        session.run("clang-format", "--dry-run", "--Werror", f"{folder}/csrc/_core.c")
+
+    project = temporary / "with space" / "my-lib"
+    session.run(*new, "my-lib", str(project), external=True)
+    constraint = temporary / "constraint.txt"
+    constraint.write_text(f"{this_version}\n", encoding="utf-8")
+    # The wheels that were just built, not what PyPI has; and nothing of this session's environment.
+    env = {"UV_FIND_LINKS": str(dist), "UV_CONSTRAINT": str(constraint)}
+    own = {"UV_PYTHON": None, "VIRTUAL_ENV": None}
+    for root in (Path("template").resolve(), project):
+        with session.chdir(root):
+            inner = ("nox", "--error-on-missing-interpreters", "-s", *sessions)
+            session.run(*inner, env={**env, **own})
+            session.run("zizmor", "--offline", "--pedantic", "--quiet", ".github")
+            session.run("actionlint", *map(str, Path(".github/workflows").glob("*.yml")))
+            # The sdist, and from it a wheel.
+            session.run(*build, "--out-dir", str(temporary / "built"), external=True)
 
 
 @nox.session(tags=REST)

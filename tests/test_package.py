@@ -30,7 +30,7 @@ def test_no_source_and_no_test_is_installed():
         pytest.skip("an editable installation")
     assert any(path.name == "py.typed" for path in files)
     strays = [f for f in files if f.suffix in {".c", ".h"} or "tests" in f.parts]
-    assert strays == []
+    assert [f for f in strays if f.parts[:2] != ("ftdemo", "template")] == []
 
 
 @pytest.mark.all_modules

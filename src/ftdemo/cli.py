@@ -5,6 +5,8 @@ import importlib.metadata
 import json
 import math
 import os
+import pathlib
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_wheels(commands)
     _add_demo(commands)
+    _add_new(commands)
     return main
 
 
@@ -277,4 +280,34 @@ def _demo_list(options: argparse.Namespace, names: Sequence[str]) -> int:
         _print_json({"version": 1, "demos": claims})
     else:
         report.print_list(names)
+    return exit_codes.OK
+
+
+def _add_new(commands: Commands) -> None:
+    command = commands.add_parser(
+        "new",
+        help="start a C extension that is ready for free threading",
+        description="Copy a complete small project: an extension module, its stub, tests, lint, "
+        "and workflows that build wheels and publish them. It needs no network.",
+        epilog="exit codes: 0 as hoped, 2 nothing was made",
+    )
+    command.add_argument("name", metavar="NAME", help="what the project and its module are called")
+    command.add_argument("folder", nargs="?", metavar="FOLDER", help="where (default: NAME)")
+    command.set_defaults(run=_new)
+
+
+def _new(options: argparse.Namespace) -> int:
+    from ftdemo.new import NewError, new_project
+
+    try:
+        project = new_project(options.name, options.folder and pathlib.Path(options.folder))
+    except NewError as error:
+        return _error("new", error)
+    if project.name != options.name:
+        same = f"for pip, {options.name} is the same name"
+        print(f"The project and its module are called {project.name}; {same}.")
+    print(f"{project.files} files are in {project.folder}. To build and test them:\n")
+    print(f"cd {shlex.quote(str(project.folder))}")
+    print("git init && git add .")
+    print("nox  # or: uvx --with uv nox")
     return exit_codes.OK

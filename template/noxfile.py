@@ -1,0 +1,52 @@
+"""Every developer task. `nox -l` lists them; `nox` alone is what a change must pass."""
+
+import nox
+
+nox.options.default_venv_backend = "uv|venv"
+nox.options.sessions = ["lint", "tests", "stress"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+FREE_THREADED = [version for version in PYTHONS if version.endswith("t")]
+
+
+def install(session: nox.Session, group: str) -> None:
+    """Install the tools of a group; build and install the package."""
+    session.install(*nox.project.dependency_groups(PROJECT, group))
+    session.install(".", env={"ACME_WERROR": "1"})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, stubs, workflows, and the C code for what relied on the GIL."""
+    install(session, "lint")
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+    session.run("clang-format", "--dry-run", "--Werror", "csrc/_core.c")
+    session.run("mypy")
+    session.run("stubtest", "acme._core")
+    session.run("zizmor", "--offline", "--quiet", ".github")
+    session.run("ftdemo", "lint", "csrc")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests on this interpreter; without the GIL, each in eight threads at once."""
+    install(session, "test")
+    threads = ["--parallel-threads=8"] if session.python in FREE_THREADED else []
+    session.run("pytest", *threads, *session.posargs)
+
+
+@nox.session(python=FREE_THREADED)
+def stress(session: nox.Session) -> None:
+    """See that an import keeps the GIL off, and let threads collide on shared objects."""
+    install(session, "stress")
+    session.run("ftdemo", "check", "acme")
+    session.run("ftdemo", "stress", "acme", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build and test the wheels for this machine, as CI does; on Linux, this takes docker."""
+    session.install(*nox.project.dependency_groups(PROJECT, "wheels"))
+    session.run("cibuildwheel", "--output-dir", "wheelhouse")

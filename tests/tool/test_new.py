@@ -1,0 +1,173 @@
+"""ftdemo new: what it copies, what it refuses. `nox -s template` builds and tests what it makes."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from ftdemo import new
+from ftdemo.cli import main
+from ftdemo.new import NewError, new_project
+
+CHECKOUT = Path(__file__).parents[2] / "template"
+
+pytestmark = pytest.mark.thread_unsafe(reason="tmp_path is shared")
+
+
+def contents(folder):
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
+def test_acme_is_the_template_byte_for_byte(tmp_path):
+    assert new_project("acme", tmp_path / "new") == ("acme", tmp_path / "new", 18)
+    made = contents(tmp_path / "new")
+    assert made == {
+        path.relative_to(new._TEMPLATE).as_posix(): path.read_bytes()
+        for path in new._template_files()
+    }
+    assert {".gitignore", ".github/workflows/ci.yml", "src/acme/py.typed"} < made.keys()
+
+
+@pytest.mark.skipif(not CHECKOUT.exists(), reason="the sources are not beside the tests")
+def test_every_file_of_the_sources_is_installed(tmp_path, monkeypatch):
+    new_project("acme", tmp_path / "installed")
+    monkeypatch.setattr(new, "_TEMPLATE", CHECKOUT)
+    new_project("acme", tmp_path / "sources")
+    assert contents(tmp_path / "installed") == contents(tmp_path / "sources")
+
+
+@pytest.mark.parametrize("name", ["x", "acme_acmeology", "ab_" * 20 + "c"])
+def test_one_word_is_another(tmp_path, name):
+    new_project("acme", tmp_path / "acme")
+    new_project(name, tmp_path / "new")
+    assert contents(tmp_path / "new") == {
+        path.replace("acme", name): text.replace(b"acme", name.encode()).replace(
+            b"ACME", name.upper().encode()
+        )
+        for path, text in contents(tmp_path / "acme").items()
+    }
+
+
+def test_no_name_is_left_of_the_template(tmp_path):
+    new_project("other", tmp_path)
+    for path, text in contents(tmp_path).items():
+        assert b"acme" not in path.encode().lower() + text.lower(), path
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("my-lib", "my_lib"), ("zope.like", "zope_like"), ("Acme", "acme"), ("a-_.b", "a_b")],
+)
+def test_a_name_becomes_a_module(tmp_path, monkeypatch, capsys, name, module):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", name]) == 0
+    assert (tmp_path / name / "src" / module / "__init__.py").exists()
+    said = capsys.readouterr().out
+    assert f"called {module}; for pip, {name} is the same name.\n" in said
+    assert said.endswith(f"\n\ncd {name}\ngit init && git add .\nnox  # or: uvx --with uv nox\n")
+
+
+def test_the_next_lines_can_be_pasted(tmp_path, capsys):
+    assert main(["new", "acme", f"{tmp_path}/with space/"]) == 0
+    assert f"\ncd '{tmp_path}/with space'\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("", "no name for pip"),
+        ("a b", "no name for pip"),
+        ("acme/", "no name for pip"),
+        ("acme\n", "no name for pip"),
+        ("_acme", "no name for pip"),
+        ("acme-", "no name for pip"),
+        ("café", "no name for pip"),
+        ("\N{KELVIN SIGN}elvin", "no name for pip"),
+        ("3d", "begins with a digit"),
+        ("class", "a keyword"),
+        ("json", "the standard library"),
+        ("JSON", "the standard library"),
+        ("test", "the standard library"),
+        ("distutils", "the standard library"),  # of 3.11
+        ("annotationlib", "the standard library"),  # since 3.14
+        ("print", "a built-in name"),
+        ("tests", "a file or folder"),
+        ("noxfile", "a file or folder"),
+        ("pip", "a package"),
+        ("pytest", "a package"),
+        ("pytest.run-parallel", "a package"),
+        ("ftdemo", "a package"),
+    ],
+)
+def test_a_name_that_is_refused(tmp_path, monkeypatch, capsys, name, reason):
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", name]) == 2
+    out, err = capsys.readouterr()
+    (line,) = err.splitlines()
+    assert line.startswith("ftdemo new: error: ")
+    assert reason in line
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("folder", "reason"),
+    [
+        ("full", "the folder full is not empty"),
+        ("file", "cannot write to file: "),
+        ("file/new", "cannot write to file/new: "),
+        ("dangling", "cannot write to dangling: "),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="needs a symbolic link, and says it with slashes")
+def test_a_folder_that_is_refused(tmp_path, monkeypatch, capsys, folder, reason):
+    monkeypatch.chdir(tmp_path)
+    Path("full").mkdir()
+    Path("full/.hidden").touch()
+    Path("file").touch()
+    Path("dangling").symlink_to("nowhere")
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["new", "acme", folder]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"ftdemo new: error: {reason}")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_folder_that_nobody_may_write_to(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere
+    with pytest.raises(NewError, match=r"cannot write to .*: Permission denied"):
+        new_project("acme", tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_folder_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new_project("acme", Path())
+    assert (tmp_path / "pyproject.toml").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there are no such bits")
+def test_run_bits_are_kept_and_what_a_build_left_is_not(tmp_path, monkeypatch):
+    new_project("acme", tmp_path / "template")
+    monkeypatch.setattr(new, "_TEMPLATE", tmp_path / "template")
+    (tmp_path / "template/setup.py").chmod(0o555)
+    left = ["build/lib/acme.py", "src/acme/_core.so", ".nox/x", "tests/__pycache__/x.pyc"]
+    for path in (tmp_path / "template" / name for name in left):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    assert new_project("other", tmp_path / "new").files == 18
+    made = [path for path in (tmp_path / "new").rglob("*") if path.is_file()]
+    executable = [path.name for path in made if path.stat().st_mode & 0o100]
+    assert executable == ["setup.py"]
+    assert (tmp_path / "new/setup.py").stat().st_mode & 0o200  # so that it can be edited
+
+
+def test_no_module_of_this_python_is_accepted(tmp_path):
+    for module in sys.stdlib_module_names:
+        with pytest.raises(NewError, match=r"pip|library|keyword"):
+            new_project(module, tmp_path)
