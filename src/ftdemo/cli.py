@@ -98,11 +98,65 @@ def parser() -> argparse.ArgumentParser:
         "--plot", metavar="FILE.svg", help="scaling only: draw it for both builds of this version"
     )
     demo.set_defaults(run=_demo, parser=demo)
+    _add_lint(commands)
     for command in (check, wheels, demo):  # as well as before the command
         command.add_argument(
             "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
         )
     return main
+
+
+def _add_lint(commands: "argparse._SubParsersAction[_Parser]") -> None:
+    """Add the command lint."""
+    lint = commands.add_parser(
+        "lint",
+        help="find what relied on the GIL in C and C++ sources",
+        description="Parse C and C++ sources and find what relied on the GIL. Nothing is compiled "
+        "or run. [tool.ftdemo.lint] in pyproject.toml configures it.",
+        epilog="exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 usage or internal "
+        "error, 3 nothing was analysed",
+    )
+    lint.add_argument("paths", nargs="*", metavar="PATH", help="a source or a folder of sources")
+    lint.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="RULES",
+        help="run these rules or groups (default, optional, conventions, all), and no others",
+    )
+    lint.add_argument(
+        "--ignore", action="append", default=[], metavar="RULES", help="run all but these"
+    )
+    lint.add_argument("--strict", action="store_true", help="warnings fail too")
+    lint.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="leave out what is in FILE, an earlier output of --json",
+    )
+    lint.add_argument(
+        "--output-format",
+        choices=("full", "concise", "json", "github", "sarif"),
+        default="full",
+        help="how to print findings (default: full)",
+    )
+    lint.add_argument(
+        "--json",
+        dest="output_format",
+        action="store_const",
+        const="json",
+        default=argparse.SUPPRESS,
+        help="print one JSON object",
+    )
+    lint.add_argument("--schema", action="store_true", help="print the JSON Schema of that object")
+    lint.add_argument(
+        "--explain",
+        metavar="RULE",
+        help="print what a rule finds, with wrong and right code (all: of every rule)",
+    )
+    lint.add_argument(
+        "--jobs", type=_count, metavar="N", help="processes (default: as many as cores)"
+    )
+    lint.set_defaults(run=_lint, parser=lint)
 
 
 def _seconds(text: str) -> float:
@@ -203,6 +257,41 @@ def _check(options: argparse.Namespace) -> int:
 
         report.report_to_github(result)
     return api.exit_code(result)
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from ftdemo.lint import LintError, api, report
+    from ftdemo.lint.rules import RULES
+
+    if options.schema:
+        from pathlib import Path
+
+        print(Path(api.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
+        return 0
+    if options.explain is not None:
+        names = list(RULES) if options.explain == "all" else [options.explain]
+        if names[0] not in RULES:
+            options.parser.error(f"no rule {names[0]!r}; there are: {', '.join(RULES)}")
+        report.explain(names)
+        return 0
+    if not options.paths:
+        options.parser.error("the following arguments are required: PATH")
+    try:
+        result = api.lint(
+            options.paths,
+            select=[name for text in options.select for name in text.split(",")],
+            ignore=[name for text in options.ignore for name in text.split(",")],
+            baseline=options.baseline,
+            jobs=options.jobs,
+        )
+    except LintError as error:
+        print(f"ftdemo lint: error: {error}", file=sys.stderr)
+        return 2
+    form = "json" if getattr(options, "json", False) else options.output_format
+    report.print_result(result, form)
+    if os.environ.get("GITHUB_ACTIONS") and form != "github":
+        report.report_to_github(result)
+    return api.exit_code(result, strict=options.strict)
 
 
 def _wheels(options: argparse.Namespace) -> int:
