@@ -585,6 +585,8 @@ class Flow:
         objects = tuple(self.root(argument) for argument in arguments if not argument.text.isdigit())
         if name.startswith(("PyCriticalSection", "_PyCriticalSection")):
             objects = objects[1:]
+        elif kind != "section":
+            objects = objects[:1]
         if kind == "method":
             function = node.get("function")
             owner = strip(function).get("argument") if function is not None else None
@@ -626,7 +628,7 @@ class Flow:
         return ""
 
     def unlock(self, node: Node, name: str, arguments: list[Node], state: State, *, section: bool) -> State:
-        objects = tuple(self.root(argument) for argument in arguments)
+        objects = tuple(self.root(argument) for argument in arguments[:1])
         function = node.get("function")
         if function is not None and function.kind == "field_expression":
             owner = strip(function).get("argument")

@@ -82,7 +82,7 @@ RUNS_PYTHON = re.compile(
     r"|PyNumber_(?!Check)\w+|PySequence_(?!Fast_|Check)\w+|PyMapping_(?!Check)\w+|PyIter_(Next\w*|Send)"
     r"|PyErr_Warn\w*|PyErr_CheckSignals|PyErr_WriteUnraisable|PyErr_FormatUnraisable|PyRun_\w+"
     r"|PyImport_Import\w*|PyEval_(Eval\w*|Call\w*)"
-    r"|PyDict_(SetItem|GetItem|GetItemRef|GetItemWithError|Contains|DelItem|SetDefault|SetDefaultRef|Pop|Merge|Update"
+    r"|PyDict_(SetItem|DelItem|Pop|Merge|Update"
     r"|MergeFromSeq2|Clear)|PySet_(Add|Contains|Discard|Pop|Clear)|PyList_(Sort|SetSlice)"
     r"|PyContextVar_\w+|PyGILState_Ensure|PyObject_ClearWeakRefs|PyBuffer_Release|PyCallable_\w+"
     r"|PyUnicode_FromObject|PyUnicode_Format|PyFile_\w+|PyWeakref_NewRef"
@@ -194,7 +194,7 @@ MUTEX = {
 UNLOCK = set(MUTEX.values())
 # Names of a project's own: enough to take what follows for locked, not to report on it.
 OWN_LOCK = re.compile(
-    r"(?i)\w*(?:^|_)(?:mutex_)?(?:lock|acquire|enter|begin_lock\w*|write_?lock|read_?lock|lock_acquire|lock_enter)(?:_(?!held|free|new|init|alloc|type)\w+)?"
+    r"(?i)(?!\w*(?:with_lock|lock_held|_locked|under_lock|without))\w*(?:^|_)(?:mutex_)?(?:lock|acquire|enter|begin_lock\w*|write_?lock|read_?lock|lock_acquire|lock_enter)(?:_(?!held|free|new|init|alloc|type)\w+)?"
 )
 OWN_UNLOCK = re.compile(r"(?i)\w*(?:^|_)(?:unlock|release|leave|lock_release|end_lock\w*|exit)(?:_\w+)?")
 SCOPED_LOCK = re.compile(

@@ -47,10 +47,11 @@ WRAPPED_TYPE = re.compile(r"\b(Py_LOCAL_INLINE|Py_LOCAL|PyAPI_FUNC|PyAPI_DATA|[A
 UNUSED = re.compile(r"\b(?:Py_UNUSED|NPY_UNUSED|CYTHON_UNUSED_VAR|UNUSED)\s*\(\s*(\w+)\s*\)")
 BARE = re.compile(
     r"\b((?:PyObject|PyObject_VAR|PyVarObject|\w*OBJECT|\w*Object)_HEAD|_PyObject_HEAD_EXTRA|_PyTZINFO_HEAD|_PyDateTime_\w*HEAD"
-    r"|OBJECT_HEAD|Py_(?:BEGIN|END)_ALLOW_THREADS|Py_(?:UN)?BLOCK_THREADS|Py_RETURN_(?:NONE|TRUE|FALSE)"
+    r"|OBJECT_HEAD|Py_TRASHCAN_\w+(?:\([^()]*\))?|Py_(?:BEGIN|END)_ALLOW_THREADS|Py_(?:UN)?BLOCK_THREADS|Py_RETURN_(?:NONE|TRUE|FALSE)"
     r"|\w*(?:BEGIN|END|ENTER|LEAVE|RELEASE|RESTORE|ACQUIRE)_\w*(?:THREADS|CRITICAL_SECTION\w*|LOCK\w*|GIL|SUPPRESS_IPH|HASHLIB|MUTEX\w*)"
     r"(?:\s*\((?:[^();{}]|\((?:[^();{}]|\([^();{}]*\))*\))*\))?)(?!\w)(?=\s*\n|\s*\w|\s*\})(?!\s*[;,.)({=*?+-])"
 )
+HEAD_INIT = re.compile(r"\b_?Py\w*_HEAD_INIT\b\s*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?\s*,?")
 CALL_LIKE = re.compile(r"\(|\)|,|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 
 
@@ -257,8 +258,6 @@ class _Reader:
         return "".join(pieces), len(self.text), None
 
     def define(self, directive: re.Match[str]) -> None:
-        if directive[1] == "undef":
-            self.macros.pop(directive[2].strip(), None)
         if directive[1] != "define":
             return
         match = DEFINE.match(directive[2])
@@ -342,6 +341,7 @@ def _tidy(code: str) -> str:
     """Take out what the grammar does not know; keeps every character in its place."""
     code = UNUSED.sub(lambda m: m[1].rjust(len(m[0])) if "\n" not in m[0] else m[0], code)
     code = WRAPPED_TYPE.sub(lambda m: (" " * (len(m[1]) + 1) + m[2] + " ") if not m[1].startswith("STATIC") else m[0], code)
+    code = HEAD_INIT.sub(lambda m: "0," + _blank(m[0])[2:], code)
     return ATTRIBUTES.sub(lambda m: _blank(m[0]), code)
 
 
@@ -371,6 +371,15 @@ def _expand(
     code: str, macros: dict[str, Macro], moved: dict[int, list[tuple[int, int, int]]]
 ) -> str:
     """Replace each use of a macro that matters by its body, on the line where the use begins."""
+    blanks = {""}
+    for _ in range(3):  # of attributes alone, or of another name for such
+        blanks |= {
+            name
+            for name, macro in macros.items()
+            if macro.parameters is None
+            and (macro.body in blanks or macro.body.startswith(("__attribute", "__declspec", "__inline")))
+        }
+    code = _without(code, blanks - {""})
     chosen = {
         name: macro
         for name, macro in macros.items()
@@ -422,6 +431,18 @@ def _expand(
         position = end
     pieces.append(code[position:])
     return "".join(pieces)
+
+
+def _without(code: str, names: set[str]) -> str:
+    """Blank out names that stand for nothing."""
+    names = {name for name in names if not STANDS.match(name)}
+    if not names:
+        return code
+
+    def replace(match: re.Match[str]) -> str:
+        return " " * len(match[0]) if match[0] in names else match[0]
+
+    return re.sub(r"\"(?:[^\"\\\n]|\\.)*\"|\b[A-Za-z_]\w*", replace, code)
 
 
 def _defines_functions(macro: Macro) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from ftdemo.lint.flow import strip
+from ftdemo.lint.tree import Node
 
 if TYPE_CHECKING:
     from ftdemo.lint.source import Function, Source
@@ -24,7 +25,7 @@ class Site(NamedTuple):
     caller: str  # the key of the function that it stands in; "" outside of any
     is_call: bool
     locked: bool
-    fresh: bool  # on an object that nobody else has seen
+    fresh: tuple[bool, ...]  # for each argument: whether nobody else has seen that object
 
 
 class Summary(NamedTuple):
@@ -50,6 +51,7 @@ class Project:
         self.fields: dict[str, dict[str, bool]] = {}
         self.makers: set[str] = set()
         self.takers: dict[str, str] = {}
+        self.fresh_arguments: dict[str, list[bool]] = {}
         self.any_declares = False
         self.frozen: frozenset[str] = frozenset()
 
@@ -96,10 +98,9 @@ def _sites(
                 continue
             called = event.node.get("function")
             seen.add(called)
-            arguments = [strip(a) for a in event.arguments[:1]]
-            fresh = any(
-                a.kind == "identifier" and function.is_fresh(a.text, event.node) for a in arguments
-            )
+            fresh: tuple[bool, ...] = ()
+            if event.name in keys or not event.name.startswith(("Py", "_Py")):
+                fresh = tuple(_is_fresh(function, strip(a), event.node) for a in event.arguments)
             locked = bool(event.state.locks) or bool(function.clinic_locks)
             sites.append(Site(keys.get(event.name, event.name), function.key, True, locked, fresh))
     for node in source.nodes("identifier"):
@@ -111,8 +112,14 @@ def _sites(
             continue  # its own definition, a prototype, or a call that nothing reaches
         if roles[key] - {"by name"}:
             continue  # the table has told its role
-        sites.append(Site(key, "", False, False, False))
+        sites.append(Site(key, "", False, False, ()))
     return sites
+
+
+def _is_fresh(function: "Function", argument: Node, before: Node) -> bool:
+    if argument.kind == "identifier":
+        return function.is_fresh(argument.text, before)
+    return argument.text in {"NULL", "nullptr"}
 
 
 def _is_maker(function: "Function") -> bool:
@@ -152,10 +159,15 @@ def link(summaries: Sequence[Summary]) -> Project:
         project.makers |= summary.makers
         project.takers.update(summary.takers)
         project.any_declares = project.any_declares or summary.declares
+    private = defaultdict(list)  # a file that another includes: its static functions, by name
+    for key in roles:
+        private[key.rpartition(":")[2]].append(key)
     for summary in summaries:
         for site in summary.sites:
             if site.callee in roles:
                 sites[site.callee].append(site)
+            elif len(private[site.callee]) == 1:
+                sites[private[site.callee][0]].append(site)
 
     def told(key: str) -> frozenset[str]:
         """Give the roles that are sure: what a name alone says holds where nothing calls it."""
@@ -167,7 +179,7 @@ def link(summaries: Sequence[Summary]) -> Project:
 
     def greatest(seeds: set[str], good: Callable[[Site], bool]) -> set[str]:
         """Give the functions that only good sites and other such functions call."""
-        inside = {key for key in roles if sites.get(key) and not told(key) - seeds_roles} | seeds
+        inside = {key for key in roles if sites.get(key) and not told(key)} | seeds
         while True:
             out = {
                 key
@@ -178,16 +190,19 @@ def link(summaries: Sequence[Summary]) -> Project:
                 return inside
             inside -= out
 
-    seeds_roles: frozenset[str] = frozenset()
     init = {key for key in roles if told(key) & INIT}
     project.during_init = greatest(init, lambda _: False)
     alone = {key for key in roles if told(key) & ALONE} | project.during_init
-    project.alone = greatest(alone, lambda site: site.fresh)
+    project.alone = greatest(alone, lambda site: any(site.fresh[:1]))
     named = {key for key in roles if re.search(r"(?i)_lock_?held$|_locked$", key)}
     project.held = greatest(named, lambda site: site.locked)
     # A helper that some call under a lock, and the others before anyone shares the object.
     safe = project.alone | project.held
-    project.held |= greatest(safe, lambda s: s.locked or s.fresh) - project.alone
+    for key, those in sites.items():
+        if not told(key) and all(site.is_call for site in those):
+            columns = zip(*(site.fresh for site in those), strict=False)
+            project.fresh_arguments[key] = [all(column) for column in columns]
+    project.held |= greatest(safe, lambda s: s.locked or any(s.fresh[:1])) - project.alone
     return project
 
 
@@ -196,5 +211,9 @@ def apply(project: Project, source: "Source") -> None:
     source.project = project
     for function in source.functions:
         function.held = function.key in project.held
+        fresh = project.fresh_arguments.get(function.key, [])
+        function.fresh_parameters = {
+            name for name, is_fresh in zip(function.parameters, fresh, strict=False) if is_fresh
+        }
         function.alone = function.key in project.alone
         function.during_init = function.key in project.during_init

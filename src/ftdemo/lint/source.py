@@ -32,6 +32,9 @@ TYPE_SLOTS = (
     "tp_iter", "tp_iternext", "tp_methods", "tp_members", "tp_getset", "tp_base", "tp_dict",
     "tp_descr_get", "tp_descr_set", "tp_dictoffset", "tp_init", "tp_alloc", "tp_new", "tp_free",
 )  # fmt: skip
+MODULE_SLOTS = (
+    "head", "m_name", "m_doc", "m_size", "m_methods", "m_slots", "m_traverse", "m_clear", "m_free",
+)
 TABLES_OF_SLOTS = {
     "PyNumberMethods", "PySequenceMethods", "PyMappingMethods", "PyAsyncMethods", "PyBufferProcs",
 }  # fmt: skip
@@ -73,6 +76,7 @@ class Function:
         self.roles: set[str] = set()
         self.clinic_locks: tuple[str, ...] = ()
         self.held = False  # called under a lock alone
+        self.fresh_parameters: set[str] = set()  # every caller gives an object of its own making
         self.alone = False  # called only where nobody else can have the object
         self.during_init = False  # called only while the module is initialized
         self.is_static = "static" in _words(node)
@@ -145,9 +149,12 @@ class Function:
     def is_fresh(self, name: str, before: Node | None = None, depth: int = 0) -> bool:
         """Whether a variable is an object made in this function that nobody else has seen yet."""
         if name in self.parameters:
-            return is_keywords(name) and name not in self.values
+            given = is_keywords(name) or name in self.fresh_parameters
+            return given and name not in self.values
         values = self.values.get(name)
-        if not values or depth > 6:
+        if not values or depth > 6 or name in self.flow.statics:
+            return False
+        if name in self.source.globals and name not in self.flow.types:
             return False
         return all(self._makes(value, name, before, depth) for value in values) and not (
             self.escapes(name, before)
@@ -264,12 +271,14 @@ class Struct:
     def __init__(self, body: Node) -> None:
         self.fields: dict[str, Field] = {}
         self.is_object = False
+        self.first = ""
         declarations = [c for c in body.children if c.kind == "field_declaration"]
         for number, child in enumerate(declarations):
             of = child.get("type")
             kind = of.text if of is not None else ""
             if number == 0:
                 self.is_object = bool(HEAD.fullmatch(kind)) and "*" not in child.text
+                self.first = "" if "*" in child.text else struct_name(kind)
             for declarator in child.children:
                 name = declared_name(declarator) if declarator is not of else ""
                 if name:
@@ -381,6 +390,10 @@ class Source:
                 names += [declared_name(c) for c in owner.children if c is not node]
             struct = Struct(body)
             self.structs.update((name, struct) for name in names if name)
+        for _ in range(2):  # a struct that begins with an object's is one
+            for struct in self.structs.values():
+                inner = self.structs.get(struct.first)
+                struct.is_object = struct.is_object or (inner is not None and inner.is_object)
         for node in self.nodes("type_definition"):
             of = node.get("type")
             inner = of.get("name") if of is not None and of.get("body") is None else None
@@ -430,6 +443,8 @@ class Source:
         for position, row in enumerate(rows):
             if row.kind == "initializer_pair":
                 self._slot(row.children[0].text.lstrip("."), row.children[-1])
+            elif kind == "PyModuleDef" and position < len(MODULE_SLOTS):
+                self._slot(MODULE_SLOTS[position], row)
             elif kind == "PyTypeObject" and position < len(TYPE_SLOTS):
                 self._slot(TYPE_SLOTS[position], row)
             elif kind in TABLES_OF_SLOTS:

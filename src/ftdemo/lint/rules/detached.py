@@ -73,7 +73,9 @@ def python_while_detached(source: Source) -> Iterator[Found]:
             elif event.kind == "call" and IS_API.fullmatch(event.name):
                 if NEEDS_NO_THREAD_STATE.fullmatch(event.name) or ATTACH.fullmatch(event.name):
                     continue
-                if DETACH.fullmatch(event.name):
+                if DETACH.fullmatch(event.name) or event.name in source.by_name:
+                    continue
+                if source.is_cpp and event.name in function.flow.types:
                     continue
                 yield Found(event.node, f"{event.name}() is called while the thread is detached")
 

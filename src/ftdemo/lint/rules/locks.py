@@ -12,6 +12,7 @@ from ftdemo.lint.tree import Node
 DOCS = "https://docs.python.org/3/c-api/synchronization.html"
 LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 MACRO = re.compile(r"\w*(BEGIN|END)_CRITICAL_SECTION\w*")
+GIVES = re.compile(r"(?i)\w*(lock|acquire|enter|begin)")
 TAKES = re.compile(r"(?i)\w*(lock|acquire|enter|begin|start|open)\w*")
 
 
@@ -148,12 +149,24 @@ def lock_unpaired(source: Source) -> Iterator[Found]:
             if event.kind not in {"return", "end"} or wrapper:
                 continue
             for lock in event.state.locks:
-                if lock.kind == "mutex" and lock.sure and (lock.node, event.kind) not in seen:
+                if lock.kind == "mutex" and lock.sure and _may_keep(function, lock) and (lock.node, event.kind) not in seen:
                     if event.kind == "end":
                         seen.add((lock.node, event.kind))
                     where = event.node if event.kind == "return" else lock.node
                     yield Found(where, f"{function.name}() ends with what {lock.name}() took in line {source.line(lock.node.start)}")
         yield from _sections(function)
+
+
+def _may_keep(function: Function, lock: Lock) -> bool:
+    """Whether a function that leaves with this lock held surely did not mean to."""
+    if GIVES.fullmatch(function.name):
+        return False  # gives back what its twin took, or the other way round
+    given = [e for e in function.events if e.kind == "unlock"]
+    if any(function.flow.root(a) in lock.objects for e in given for a in e.arguments[:1]):
+        return True
+    if any(e.node.get("function") is not None and e.name in {"unlock"} for e in given):
+        return True
+    return not given and not lock.name.startswith("PyThread") and bool(function.roles - {"by name"})
 
 
 def _sections(function: Function) -> Iterator[Found]:

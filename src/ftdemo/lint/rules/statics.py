@@ -53,7 +53,10 @@ def written(source: Source) -> dict[Variable, list[Written]]:
                 variable = source.globals.get(name)
             if variable is None or function.is_locked(event.state) or event.state.detached == 3:
                 continue
-            places[variable].append(Written(event, function, filled_when_null(event, name, function)))
+            lazily = filled_when_null(event, name, function) or any(
+                filled_when_null(event, other, function) for other in own if name in own
+            )
+            places[variable].append(Written(event, function, lazily))
     source.cache["written"] = places
     return places
 
