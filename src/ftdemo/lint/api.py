@@ -278,9 +278,15 @@ def _suppress(
             what = f"there is no rule {unknown[0]}" if unknown else "this ignore ignores nothing"
             kept.append(
                 {
-                    "rule": "unused-ignore", "severity": "warning", "path": source.shown,
-                    "line": each.line, "column": 1, "end_line": each.line, "function": None,
-                    "message": what, "help": "take it out",
+                    "rule": "unused-ignore",
+                    "severity": "warning",
+                    "path": source.shown,
+                    "line": each.line,
+                    "column": 1,
+                    "end_line": each.line,
+                    "function": None,
+                    "message": what,
+                    "help": "take it out",
                 }  # fmt: skip
             )
     return kept, suppressed

@@ -149,20 +149,36 @@ def _apply(operator: str, left: int | None, right: int | None) -> int | None:
     if left is None or right is None:
         return None
     match operator:
-        case "==": return int(left == right)
-        case "!=": return int(left != right)
-        case "<": return int(left < right)
-        case ">": return int(left > right)
-        case "<=": return int(left <= right)
-        case ">=": return int(left >= right)
-        case "+": return left + right
-        case "-": return left - right
-        case "*": return left * right
-        case "/": return left // right
-        case "%": return left % right
-        case "&": return left & right
-        case "|": return left | right
-        case "^": return left ^ right
-        case "<<": return left << min(right, 64)
-        case ">>": return left >> min(right, 64)
+        case "==":
+            return int(left == right)
+        case "!=":
+            return int(left != right)
+        case "<":
+            return int(left < right)
+        case ">":
+            return int(left > right)
+        case "<=":
+            return int(left <= right)
+        case ">=":
+            return int(left >= right)
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "*":
+            return left * right
+        case "/":
+            return left // right
+        case "%":
+            return left % right
+        case "&":
+            return left & right
+        case "|":
+            return left | right
+        case "^":
+            return left ^ right
+        case "<<":
+            return left << min(right, 64)
+        case ">>":
+            return left >> min(right, 64)
     raise Undecided  # fmt: skip

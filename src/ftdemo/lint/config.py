@@ -52,7 +52,9 @@ def _expand(names: tuple[str, ...]) -> set[str]:
         elif name in RULES:
             found.add(name)
         else:
-            raise ConfigError(f"no rule or group {name!r}; `ftdemo lint --explain all` lists the rules")
+            raise ConfigError(
+                f"no rule or group {name!r}; `ftdemo lint --explain all` lists the rules"
+            )
     return found
 
 
@@ -104,7 +106,10 @@ def supports_older(folder: Path) -> bool:
     """Whether the project of a folder says that it supports a Python older than 3.13."""
     file = pyproject(folder.resolve())
     text = ""
-    for each in (file, *(f.parent / n for f in ([file] if file else []) for n in ("setup.py", "setup.cfg"))):
+    for each in (
+        file,
+        *(f.parent / n for f in ([file] if file else []) for n in ("setup.py", "setup.cfg")),
+    ):
         if each is not None and each.is_file():
             try:
                 text += each.read_text(encoding="utf-8", errors="replace")

@@ -131,7 +131,14 @@ def merge(first: State | None, second: State | None) -> State | None:
         for lock in first.locks:
             same = others.pop((lock.node, lock.name), None)
             if same is None:
-                twin = next((o for o in others.values() if o.objects == lock.objects and o.kind == lock.kind), None)
+                twin = next(
+                    (
+                        o
+                        for o in others.values()
+                        if o.objects == lock.objects and o.kind == lock.kind
+                    ),
+                    None,
+                )
                 if twin is not None:
                     del others[twin.node, twin.name]
                     same = twin
@@ -202,9 +209,16 @@ class Flow:
                         if name:
                             stars = "*" * child.text.split("=")[0].count("*")
                             self.types.setdefault(name, f"{kind} {stars}".strip())
-                if any(c.kind == "storage_class_specifier" and c.text == "static" for c in node.children):
+                if any(
+                    c.kind == "storage_class_specifier" and c.text == "static"
+                    for c in node.children
+                ):
                     for child in node.children:
-                        name = declared_name(child) if "declarator" in child.kind or child.kind == "identifier" else ""
+                        name = (
+                            declared_name(child)
+                            if "declarator" in child.kind or child.kind == "identifier"
+                            else ""
+                        )
                         if name:
                             self.statics[name] = node
 
@@ -267,7 +281,11 @@ class Flow:
             for child in node.children:
                 state_or_none = self.statement(child, state_or_none)
             return state_or_none
-        if node.kind.endswith("_statement") or node.kind in {"ERROR", "translation_unit", "declaration_list"}:
+        if node.kind.endswith("_statement") or node.kind in {
+            "ERROR",
+            "translation_unit",
+            "declaration_list",
+        }:
             for child in node.children:
                 state_or_none = self.statement(child, state_or_none)
             return state_or_none
@@ -321,7 +339,10 @@ class Flow:
         if condition is not None and not once:
             state = self.expression(condition, state)
         for child in node.children:  # a range-based for
-            if child not in {condition, body, initializer, update} and node.kind == "for_range_loop":
+            if (
+                child not in {condition, body, initializer, update}
+                and node.kind == "for_range_loop"
+            ):
                 state = self.expression(child, state)
         inside = state
         if condition is not None and not once:
@@ -457,9 +478,20 @@ class Flow:
                     state = self.expression(value, state)
                     if declarator is not None:
                         self.events.append(
-                            Event("write", child, state, target=_inner(declarator), value=value, op="=")
+                            Event(
+                                "write",
+                                child,
+                                state,
+                                target=_inner(declarator),
+                                value=value,
+                                op="=",
+                            )
                         )
-            elif child.kind not in {"type_qualifier", "storage_class_specifier"} and child is not of and child.kind != "identifier":
+            elif (
+                child.kind not in {"type_qualifier", "storage_class_specifier"}
+                and child is not of
+                and child.kind != "identifier"
+            ):
                 state = self.expression(child, state)
         if scoped and of is not None:
             targets = tuple(
@@ -496,7 +528,9 @@ class Flow:
                 return state
             state = self.expression(right, state)
             state = self.inside_target(left, state)
-            self.events.append(Event("write", node, state, target=left, value=right, op=node.op or "="))
+            self.events.append(
+                Event("write", node, state, target=left, value=right, op=node.op or "=")
+            )
             return state
         if kind == "update_expression":
             argument = node.get("argument")
@@ -526,7 +560,9 @@ class Flow:
             for name, truth in (("consequence", True), ("alternative", False)):
                 branch = node.get(name)
                 if branch is not None:
-                    self.expression(branch, state._replace(tests=(*state.tests, Test(condition, truth))))
+                    self.expression(
+                        branch, state._replace(tests=(*state.tests, Test(condition, truth)))
+                    )
             return state
         if kind in {"identifier", "number_literal", "string_literal", "sizeof_expression"}:
             if kind == "identifier" and RETURNING.fullmatch(node.text):
@@ -582,7 +618,9 @@ class Flow:
             self.events.append(Event("unlock", node, state, name, arguments=tuple(arguments)))
             return self.unlock(node, name, arguments, state, section=kind == "end")
         self.events.append(Event("lock", node, state, name, arguments=tuple(arguments)))
-        objects = tuple(self.root(argument) for argument in arguments if not argument.text.isdigit())
+        objects = tuple(
+            self.root(argument) for argument in arguments if not argument.text.isdigit()
+        )
         if name.startswith(("PyCriticalSection", "_PyCriticalSection")):
             objects = objects[1:]
         elif kind != "section":
@@ -594,10 +632,18 @@ class Flow:
             kind = "mutex"
         sure = not (
             "try" in name.lower()
-            or (name.startswith("PyThread_acquire_lock") and len(arguments) > 1 and arguments[1].text in {"0", "NOWAIT_LOCK"})
+            or (
+                name.startswith("PyThread_acquire_lock")
+                and len(arguments) > 1
+                and arguments[1].text in {"0", "NOWAIT_LOCK"}
+            )
         )
         lock = Lock(kind, name, objects, node, node.up("compound_statement"), sure)
-        kept = tuple(l for l in state.locks if not (l.kind == kind and l.objects == objects and kind != "section"))
+        kept = tuple(
+            l
+            for l in state.locks
+            if not (l.kind == kind and l.objects == objects and kind != "section")
+        )
         return state._replace(locks=(*kept, lock))
 
     def lock_kind(self, node: Node, name: str, arguments: list[Node]) -> str:
@@ -627,7 +673,9 @@ class Flow:
             return "own" if re.search(r"(?i)lock|mutex|enter|section", name) else ""
         return ""
 
-    def unlock(self, node: Node, name: str, arguments: list[Node], state: State, *, section: bool) -> State:
+    def unlock(
+        self, node: Node, name: str, arguments: list[Node], state: State, *, section: bool
+    ) -> State:
         objects = tuple(self.root(argument) for argument in arguments[:1])
         function = node.get("function")
         if function is not None and function.kind == "field_expression":
@@ -639,7 +687,9 @@ class Flow:
             return state
         last = same[-1]
         if last.kind == "scoped":
-            return state._replace(locks=tuple(l._replace(sure=False) if l is last else l for l in state.locks))
+            return state._replace(
+                locks=tuple(l._replace(sure=False) if l is last else l for l in state.locks)
+            )
         return state._replace(locks=tuple(lock for lock in state.locks if lock is not last))
 
     def _was_detached(self, node: Node) -> bool:
@@ -659,7 +709,10 @@ def _inner(declarator: Node) -> Node:
     while True:
         inner = declarator.get("declarator")
         if inner is None:
-            if declarator.kind in {"parenthesized_declarator", "reference_declarator"} and declarator.children:
+            if (
+                declarator.kind in {"parenthesized_declarator", "reference_declarator"}
+                and declarator.children
+            ):
                 declarator = declarator.children[-1]
                 continue
             return declarator

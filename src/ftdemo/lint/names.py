@@ -196,7 +196,9 @@ UNLOCK = set(MUTEX.values())
 OWN_LOCK = re.compile(
     r"(?i)(?!\w*(?:with_lock|lock_held|_locked|under_lock|without))\w*(?:^|_)(?:mutex_)?(?:lock|acquire|enter|begin_lock\w*|write_?lock|read_?lock|lock_acquire|lock_enter)(?:_(?!held|free|new|init|alloc|type)\w+)?"
 )
-OWN_UNLOCK = re.compile(r"(?i)\w*(?:^|_)(?:unlock|release|leave|lock_release|end_lock\w*|exit)(?:_\w+)?")
+OWN_UNLOCK = re.compile(
+    r"(?i)\w*(?:^|_)(?:unlock|release|leave|lock_release|end_lock\w*|exit)(?:_\w+)?"
+)
 SCOPED_LOCK = re.compile(
     r"(?i)(lock_guard|scoped_lock|unique_lock|shared_lock|critical_section|criticalsection|mutexlock\w*|lock_?holder"
     r"|scoped_\w*critical|ft_lock_guard|ft_object_guard|autolock|locker|lockguard|MutexLock)\b"
@@ -209,7 +211,16 @@ ATTACH = re.compile(
     r"\w*END_ALLOW_THREADS\w*|Py_BLOCK_THREADS|PyEval_RestoreThread|NPY_END_THREADS(_DESCR)?|NPY_ALLOW_C_API"
     r"|PyGILState_Ensure"
 )
-NO_RETURN = {"abort", "exit", "_exit", "Py_FatalError", "Py_Exit", "longjmp", "Py_UNREACHABLE", "_Py_FatalErrorFunc"}
+NO_RETURN = {
+    "abort",
+    "exit",
+    "_exit",
+    "Py_FatalError",
+    "Py_Exit",
+    "longjmp",
+    "Py_UNREACHABLE",
+    "_Py_FatalErrorFunc",
+}
 
 ATOMIC = re.compile(
     r"FT_ATOMIC_\w+|_?Py_atomic_\w+|__atomic_\w+|__sync_\w+|atomic_\w+|\w*_ATOMIC_\w+|Interlocked\w+|_Interlocked\w+"

@@ -43,7 +43,9 @@ ATTRIBUTES = re.compile(
     r"|^[A-Z][A-Z0-9_]{3,}(?:\([\w\", ]*\))?(?=[ \t\n]+(?!static|const|PyObject\s+\w+\s*[;=])\w+[\s*]+\w+\s*\()",
     re.MULTILINE,
 )
-WRAPPED_TYPE = re.compile(r"\b(Py_LOCAL_INLINE|Py_LOCAL|PyAPI_FUNC|PyAPI_DATA|[A-Z_]*EXPORT\w*|[A-Z_]*API\w*|STATIC)\(([\w *]+)\)(?=\s*\**\w)")
+WRAPPED_TYPE = re.compile(
+    r"\b(Py_LOCAL_INLINE|Py_LOCAL|PyAPI_FUNC|PyAPI_DATA|[A-Z_]*EXPORT\w*|[A-Z_]*API\w*|STATIC)\(([\w *]+)\)(?=\s*\**\w)"
+)
 UNUSED = re.compile(r"\b(?:Py_UNUSED|NPY_UNUSED|CYTHON_UNUSED_VAR|UNUSED)\s*\(\s*(\w+)\s*\)")
 BARE = re.compile(
     r"\b((?:PyObject|PyObject_VAR|PyVarObject|\w*OBJECT|\w*Object)_HEAD|_PyObject_HEAD_EXTRA|_PyTZINFO_HEAD|_PyDateTime_\w*HEAD"
@@ -106,9 +108,7 @@ def decode(data: bytes) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def preprocess(
-    text: str, path: Path | None = None, *, is_cpp: bool = False
-) -> Text:
+def preprocess(text: str, path: Path | None = None, *, is_cpp: bool = False) -> Text:
     """Give what is to be parsed of a file.
 
     Macros of quoted headers are looked up beside the file at path. Thread safety: distinct files
@@ -155,9 +155,7 @@ def _strip(text: str) -> tuple[str, list[Comment]]:
         line += text.count("\n", last, match.start())
         last = match.start()
         before = text[text.rfind("\n", 0, last) + 1 : last]
-        comments.append(
-            Comment(line, line + token.count("\n"), not before.strip(), token)
-        )
+        comments.append(Comment(line, line + token.count("\n"), not before.strip(), token))
         return _blank(token)
 
     plain = TOKENS.sub(replace, text)
@@ -297,7 +295,9 @@ class _Reader:
             before = dict(self.macros) if now is None else None
             piece, position, closing = self.block(opening.end(), live=live and now is not False)
             if before is not None:
-                self.macros.update({**self.macros, **{k: v for k, v in before.items() if k not in self.macros}})
+                self.macros.update(
+                    {**self.macros, **{k: v for k, v in before.items() if k not in self.macros}}
+                )
             last = self.line_of(position)
             self.conditions.append(Condition(first, last, whole))
             branches.append((whole, piece, now))
@@ -311,7 +311,9 @@ class _Reader:
             keep = open_ones[0]
             if ELSEWHERE.search(keep[0]) and len(open_ones) > 1:
                 keep = open_ones[-1]
-            branches = [b if b[2] is not None or b is keep else (b[0], _blank(b[1]), b[2]) for b in branches]
+            branches = [
+                b if b[2] is not None or b is keep else (b[0], _blank(b[1]), b[2]) for b in branches
+            ]
         pieces += [b[1] for b in branches]
         return "".join(pieces), position
 
@@ -334,13 +336,18 @@ def _is_whole(piece: str) -> bool:
     for opening, closing in ("{}", "()"):
         if stripped.count(opening) != stripped.count(closing):
             return False
-    return stripped.endswith((";", "}", ",")) and not stripped.startswith((",", ")", "}", "else", "|", "&", "+", "-", "?", ":", "="))
+    return stripped.endswith((";", "}", ",")) and not stripped.startswith(
+        (",", ")", "}", "else", "|", "&", "+", "-", "?", ":", "=")
+    )
 
 
 def _tidy(code: str) -> str:
     """Take out what the grammar does not know; keeps every character in its place."""
     code = UNUSED.sub(lambda m: m[1].rjust(len(m[0])) if "\n" not in m[0] else m[0], code)
-    code = WRAPPED_TYPE.sub(lambda m: (" " * (len(m[1]) + 1) + m[2] + " ") if not m[1].startswith("STATIC") else m[0], code)
+    code = WRAPPED_TYPE.sub(
+        lambda m: (" " * (len(m[1]) + 1) + m[2] + " ") if not m[1].startswith("STATIC") else m[0],
+        code,
+    )
     code = HEAD_INIT.sub(lambda m: "0," + _blank(m[0])[2:], code)
     return ATTRIBUTES.sub(lambda m: _blank(m[0]), code)
 
@@ -377,7 +384,10 @@ def _expand(
             name
             for name, macro in macros.items()
             if macro.parameters is None
-            and (macro.body in blanks or macro.body.startswith(("__attribute", "__declspec", "__inline")))
+            and (
+                macro.body in blanks
+                or macro.body.startswith(("__attribute", "__declspec", "__inline"))
+            )
         }
     code = _without(code, blanks - {""})
     chosen = {
@@ -386,10 +396,7 @@ def _expand(
         if macro.body
         and len(macro.body) < LARGEST_EXPANSION
         and not STANDS.match(name)
-        and (
-            (macro.parameters is not None and len(macro.body) < 300)
-            or MATTERS.search(macro.body)
-        )
+        and ((macro.parameters is not None and len(macro.body) < 300) or MATTERS.search(macro.body))
         and not _defines_functions(macro)
     }
     if not chosen:
@@ -447,12 +454,14 @@ def _without(code: str, names: set[str]) -> str:
 
 def _defines_functions(macro: Macro) -> bool:
     """A macro that makes whole functions is left alone: they are not code of this place."""
-    return bool(re.search(r"\)\s*\{.*\breturn\b", macro.body)) and "do" not in macro.body.split()[:1] and not re.match(r"\s*(\{|if|for|while|switch)", macro.body)
+    return (
+        bool(re.search(r"\)\s*\{.*\breturn\b", macro.body))
+        and "do" not in macro.body.split()[:1]
+        and not re.match(r"\s*(\{|if|for|while|switch)", macro.body)
+    )
 
 
-def _use(
-    code: str, match: re.Match[str], macro: Macro
-) -> tuple[list[str], int] | None:
+def _use(code: str, match: re.Match[str], macro: Macro) -> tuple[list[str], int] | None:
     if macro.parameters is None:
         return [], match.end()
     opening = re.compile(r"\s*\(").match(code, match.end())
@@ -495,5 +504,3 @@ def _again(body: str, chosen: dict[str, Macro], used: set[str], depth: int = 0) 
         pieces += [body[position : match.start()], _again(inner, chosen, used | {name}, depth + 1)]
         position = end
     return "".join([*pieces, body[position:]])
-
-

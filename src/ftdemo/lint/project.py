@@ -87,9 +87,7 @@ def summarize(source: "Source", *, declares: bool) -> Summary:
     )
 
 
-def _sites(
-    source: "Source", keys: dict[str, str], roles: dict[str, frozenset[str]]
-) -> list[Site]:
+def _sites(source: "Source", keys: dict[str, str], roles: dict[str, frozenset[str]]) -> list[Site]:
     sites = []
     seen = set()
     for function in source.functions:

@@ -68,7 +68,9 @@ def _readiness(result: Result) -> list[Block]:
     counts = Counter((f["rule"], f["severity"]) for f in result["findings"])
     if counts:
         table = Table("rule", "severity", "findings")
-        for (rule, severity), count in sorted(counts.items(), key=lambda item: (item[0][1], -item[1])):
+        for (rule, severity), count in sorted(
+            counts.items(), key=lambda item: (item[0][1], -item[1])
+        ):
             table.add_row(rule, Styled(severity, STYLES[severity]), str(count))
         blocks.append(table)
     if result["modules"]:
@@ -122,7 +124,9 @@ def report_to_github(result: Result) -> None:
         lines = ["### ftdemo lint", "", *(f"- {verdict(module)}" for module in result["modules"])]
         if counts:
             lines += ["", "| rule | severity | findings |", "|---|---|---|"]
-            lines += [f"| {rule} | {severity} | {n} |" for (severity, rule), n in sorted(counts.items())]
+            lines += [
+                f"| {rule} | {severity} | {n} |" for (severity, rule), n in sorted(counts.items())
+            ]
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write("\n".join(lines) + "\n\n")
 
@@ -135,7 +139,9 @@ def sarif(result: Result) -> dict[str, Any]:
         "version": "2.1.0",
         "runs": [
             {
-                "tool": {"driver": {"name": "ftdemo lint", "rules": [_sarif_rule(n) for n in names]}},
+                "tool": {
+                    "driver": {"name": "ftdemo lint", "rules": [_sarif_rule(n) for n in names]}
+                },
                 "columnKind": "unicodeCodePoints",
                 "results": [
                     {

@@ -33,7 +33,15 @@ TYPE_SLOTS = (
     "tp_descr_get", "tp_descr_set", "tp_dictoffset", "tp_init", "tp_alloc", "tp_new", "tp_free",
 )  # fmt: skip
 MODULE_SLOTS = (
-    "head", "m_name", "m_doc", "m_size", "m_methods", "m_slots", "m_traverse", "m_clear", "m_free",
+    "head",
+    "m_name",
+    "m_doc",
+    "m_size",
+    "m_methods",
+    "m_slots",
+    "m_traverse",
+    "m_clear",
+    "m_free",
 )
 TABLES_OF_SLOTS = {
     "PyNumberMethods", "PySequenceMethods", "PyMappingMethods", "PyAsyncMethods", "PyBufferProcs",
@@ -376,7 +384,9 @@ class Source:
                 owner = owner.parent
             if owner is None or owner.kind != "translation_unit":
                 continue
-            if "extern" in _words(node) and "init_declarator" not in {c.kind for c in node.children}:
+            if "extern" in _words(node) and "init_declarator" not in {
+                c.kind for c in node.children
+            }:
                 continue
             self.globals.update((v.name, v) for v in _variables(node, None))
 
@@ -536,7 +546,9 @@ class Source:
 
 
 def _words(node: Node) -> set[str]:
-    return {c.text for c in node.children if c.kind in {"storage_class_specifier", "type_qualifier"}}
+    return {
+        c.text for c in node.children if c.kind in {"storage_class_specifier", "type_qualifier"}
+    }
 
 
 def _variables(node: Node, function: Function | None) -> Iterator[Variable]:
@@ -561,7 +573,10 @@ def _parameters(node: Node) -> Iterator[tuple[str, str]]:
         if parameter.kind.endswith("parameter_declaration") and inner is not None:
             name = declared_name(inner)
             if name:
-                yield name, f"{of.text if of is not None else ''} {'*' * inner.text.count('*')}".strip()
+                yield (
+                    name,
+                    f"{of.text if of is not None else ''} {'*' * inner.text.count('*')}".strip(),
+                )
 
 
 def _function_name(declarator: Node) -> Node | None:

@@ -73,7 +73,9 @@ class Node:
 class Tree:
     """A parsed file: the root, the nodes of some kinds, and what could not be parsed."""
 
-    def __init__(self, root: Node, errors: list[tuple[int, str]], by_kind: dict[str, list[Node]]) -> None:
+    def __init__(
+        self, root: Node, errors: list[tuple[int, str]], by_kind: dict[str, list[Node]]
+    ) -> None:
         self.root = root
         self.errors = errors
         self.by_kind = by_kind

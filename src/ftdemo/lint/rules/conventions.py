@@ -46,9 +46,15 @@ def guard_unsaid(source: Source) -> Iterator[Found]:
     """What guards a field that can change, or why nothing need to, a comment beside it says."""
     for struct in source.nodes("struct_specifier"):
         body = struct.get("body")
-        fields = [c for c in body.children if c.kind == "field_declaration"] if body is not None else []
+        fields = (
+            [c for c in body.children if c.kind == "field_declaration"] if body is not None else []
+        )
         owner = struct.parent
-        names = [declared_name(c) for c in owner.children if c is not struct] if owner is not None else []
+        names = (
+            [declared_name(c) for c in owner.children if c is not struct]
+            if owner is not None
+            else []
+        )
         of = struct.get("name")
         names += [of.text] if of is not None else []
         first = fields[0].get("type") if fields else None
@@ -65,7 +71,11 @@ def guard_unsaid(source: Source) -> Iterator[Found]:
                 continue
             named = [c for c in field.children if c is not of and declared_name(c)]
             constant = named and re.search(r"\*\s*const\b", field.text)
-            if named and not constant and not _said(source, source.line(field.start), source.line(field.end)):
+            if (
+                named
+                and not constant
+                and not _said(source, source.line(field.start), source.line(field.end))
+            ):
                 yield Found(field, f"what guards {declared_name(named[0])}?")
 
 
@@ -100,9 +110,17 @@ def _docs(source: Source) -> Iterator[tuple[Node, Node, str]]:
     for kind, _, rows in source.tables:
         for row in rows:
             items = row.children
-            if kind in {"PyType_Slot", "PySlot"} and len(items) == 2 and items[0].text == "Py_tp_doc":
+            if (
+                kind in {"PyType_Slot", "PySlot"}
+                and len(items) == 2
+                and items[0].text == "Py_tp_doc"
+            ):
                 doc, start = items[1], r"\w+\(.*\)\n--\n\n"
-            elif kind in DOC_INDEX and items and items[0].kind in {"string_literal", "initializer_pair"}:
+            elif (
+                kind in DOC_INDEX
+                and items
+                and items[0].kind in {"string_literal", "initializer_pair"}
+            ):
                 doc = items[DOC_INDEX[kind]] if len(items) > DOC_INDEX[kind] else row
                 start = rf"{_string(items[0])}\(.*\)\n--\n\n" if kind == "PyMethodDef" else ""
             else:

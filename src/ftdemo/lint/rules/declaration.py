@@ -97,11 +97,17 @@ def declared_in_exec(source: Source) -> Iterator[Found]:
     """In an exec function the declaration comes too late: the GIL is on by then, and stays on."""
     execs = {f.name for f in source.functions if "exec" in f.roles}
     slots = bool(execs) or any(kind == "PyModuleDef_Slot" for kind, _, _ in source.tables)
-    calls = {e.name for f in source.functions if f.name in execs for e in f.events if e.kind == "call"}
+    calls = {
+        e.name for f in source.functions if f.name in execs for e in f.events if e.kind == "call"
+    }
     for function in source.functions:
-        in_exec = function.name in execs or (function.name in calls and "module_init" not in function.roles)
-        multi = "module_init" in function.roles and slots and any(
-            e.name == "PyModuleDef_Init" for e in function.events
+        in_exec = function.name in execs or (
+            function.name in calls and "module_init" not in function.roles
+        )
+        multi = (
+            "module_init" in function.roles
+            and slots
+            and any(e.name == "PyModuleDef_Init" for e in function.events)
         )
         for event in function.events:
             if event.name == "PyUnstable_Module_SetGIL" and (in_exec or multi):
@@ -141,8 +147,12 @@ def declaration_unguarded(source: Source) -> Iterator[Found]:
     """What declares does not exist on every build and version: the module does not compile there."""
     for call in source.nodes("call_expression"):
         if called_name(call) == "PyUnstable_Module_SetGIL":
-            if not any(GUARD.search(guard) for guard in source.text.guards(source.line(call.start))):
-                yield Found(call, "PyUnstable_Module_SetGIL() exists only where Py_GIL_DISABLED is defined")
+            if not any(
+                GUARD.search(guard) for guard in source.text.guards(source.line(call.start))
+            ):
+                yield Found(
+                    call, "PyUnstable_Module_SetGIL() exists only where Py_GIL_DISABLED is defined"
+                )
     if not source.supports_older:
         return
     for _, _, rows in source.tables:
@@ -150,5 +160,9 @@ def declaration_unguarded(source: Source) -> Iterator[Found]:
             parts = row.children if row.kind == "initializer_list" else call_arguments(row)
             if parts and parts[0].text.split("=")[-1].strip() == "Py_mod_gil":
                 guards = source.text.guards(source.line(row.start))
-                if not any(re.search(r"PY_VERSION|Py_mod_gil|GIL|3_?13|030[dD]", guard) for guard in guards):
-                    yield Found(row, "Py_mod_gil came with 3.13, and the project supports older versions")
+                if not any(
+                    re.search(r"PY_VERSION|Py_mod_gil|GIL|3_?13|030[dD]", guard) for guard in guards
+                ):
+                    yield Found(
+                        row, "Py_mod_gil came with 3.13, and the project supports older versions"
+                    )

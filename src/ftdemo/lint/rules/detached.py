@@ -17,7 +17,9 @@ NEEDS_NO_THREAD_STATE = re.compile(
     r"|Py\w+_[A-Z][A-Z0-9_]*|Py_(BEGIN|END)_\w+|Py_(UN)?BLOCK_THREADS|Py(Array|DataType|UFunc|Imaging)\w*|PyInterpreterState_(Get|Head|Main|Next)"
     r"|PyThreadState_(Get|GetUnchecked|GetInterpreter|Next)|PyErr_SetInterrupt\w*|Py_HASH\w*"
 )
-IS_API = re.compile(r"Py[A-Z]\w*|Py_\w+|_Py(Object|Err|Unicode|Bytes|Dict|List|Long|Tuple|Type)_\w+")
+IS_API = re.compile(
+    r"Py[A-Z]\w*|Py_\w+|_Py(Object|Err|Unicode|Bytes|Dict|List|Long|Tuple|Type)_\w+"
+)
 HOWTO = "https://docs.python.org/3/c-api/threads.html"
 
 
@@ -69,7 +71,9 @@ def python_while_detached(source: Source) -> Iterator[Found]:
             if event.state.detached != 2:
                 continue
             if event.kind == "return" and attaches and not _in_lambda(event, function):
-                yield Found(event.node, "returns with the thread detached, after BEGIN_ALLOW_THREADS")
+                yield Found(
+                    event.node, "returns with the thread detached, after BEGIN_ALLOW_THREADS"
+                )
             elif event.kind == "call" and IS_API.fullmatch(event.name):
                 if NEEDS_NO_THREAD_STATE.fullmatch(event.name) or ATTACH.fullmatch(event.name):
                     continue
@@ -139,7 +143,9 @@ def wrong_allocator(source: Source) -> Iterator[Found]:
             if for_objects and kind and kind not in objects:
                 known = kind in PLAIN or kind in source.project.fields
                 if known:
-                    yield Found(event.node, f"{event.name}() makes {kind}, which is no Python object")
+                    yield Found(
+                        event.node, f"{event.name}() makes {kind}, which is no Python object"
+                    )
             elif not for_objects and kind in objects:
                 yield Found(event.node, f"{event.name}() makes a {kind}, which is a Python object")
 

@@ -15,8 +15,13 @@ from ftdemo.lint.source import Function, Source, root_name
 from ftdemo.lint.tree import Node
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
-SETTLED = re.compile(r"constant (after|once)|written by|guarded by:?\s*(?!.*(self|lock|mutex|section))", re.IGNORECASE)
-STATE = re.compile(r"PyModule_GetState|PyType_GetModuleState|_?(get|find)_\w*state\w*|\w*_(get_)?(module_)?state")
+SETTLED = re.compile(
+    r"constant (after|once)|written by|guarded by:?\s*(?!.*(self|lock|mutex|section))",
+    re.IGNORECASE,
+)
+STATE = re.compile(
+    r"PyModule_GetState|PyType_GetModuleState|_?(get|find)_\w*state\w*|\w*_(get_)?(module_)?state"
+)
 
 
 class Access(NamedTuple):
@@ -107,8 +112,15 @@ def _shared_struct(function: Function, base: Node, before: Node) -> str:
         if STATE.fullmatch(called):
             return struct or "module state"
     is_object = struct in project.objects
-    if not is_object and name == function.first and function.roles - {"by name"} and struct not in project.fields:
-        is_object = bool(function.roles & {"method", "getter", "setter"}) or any(r.startswith("slot") for r in function.roles)
+    if (
+        not is_object
+        and name == function.first
+        and function.roles - {"by name"}
+        and struct not in project.fields
+    ):
+        is_object = bool(function.roles & {"method", "getter", "setter"}) or any(
+            r.startswith("slot") for r in function.roles
+        )
         struct = struct or "self"
     if not is_object:
         return ""
@@ -244,7 +256,12 @@ def _iterator_writes(source: Source) -> dict[Function, list[Access]]:
                 callers[event.name].add(function.name)
     for function in source.functions:
         calling = callers.get(function.name, set())
-        if not function.roles and calling and calling <= set(steppers) and function.name not in steppers:
+        if (
+            not function.roles
+            and calling
+            and calling <= set(steppers)
+            and function.name not in steppers
+        ):
             steppers[function.name] = steppers[sorted(calling)[0]]
     found: dict[Function, list[Access]] = defaultdict(list)
     for access in accesses(source):
@@ -320,7 +337,9 @@ static PyMethodDef methods[] = {{"increment", (PyCFunction)increment, METH_NOARG
 )
 def field_unlocked(source: Source) -> Iterator[Found]:
     """A field that a method writes with no lock: another thread reads it half-way, or the step is lost."""
-    lazily = {a.event for a in accesses(source) if a.lazily and not a.locked and _is_pointer(source, a)}
+    lazily = {
+        a.event for a in accesses(source) if a.lazily and not a.locked and _is_pointer(source, a)
+    }
     stepping = {a.event for places in _iterator_writes(source).values() for a in places}
     fields: dict[tuple[str, str], list[Access]] = defaultdict(list)
     for access in accesses(source):
@@ -333,9 +352,15 @@ def field_unlocked(source: Source) -> Iterator[Found]:
         readers = [a for a in places if not a.writes and not a.locked]
         names = list(dict.fromkeys(f"{a.function.name}()" for a in bare))
         message = f"{field} of {struct} is written with no lock in {', '.join(names[:4])}"
-        others = list(dict.fromkeys(f"{a.function.name}()" for a in readers if f"{a.function.name}()" not in names))
+        others = list(
+            dict.fromkeys(
+                f"{a.function.name}()" for a in readers if f"{a.function.name}()" not in names
+            )
+        )
         if others:
-            message += f", and read in {', '.join(others[:3])}" + (" and others" if len(others) > 3 else "")
+            message += f", and read in {', '.join(others[:3])}" + (
+                " and others" if len(others) > 3 else ""
+            )
         yield Found(bare[0].event.node, message)
 
 
@@ -385,7 +410,9 @@ static PyMemberDef members[] = {
 )
 def member_exposed(source: Source) -> Iterator[Found]:
     """A row of PyMemberDef reads and writes the field by itself, without the lock that methods take."""
-    guarded = {(a.struct, a.field): a.function.name for a in accesses(source) if a.writes and a.locked}
+    guarded = {
+        (a.struct, a.field): a.function.name for a in accesses(source) if a.writes and a.locked
+    }
     for kind, _, rows in source.tables:
         for row in rows if kind == "PyMemberDef" else ():
             match = re.search(r"offsetof\s*\(\s*(?:struct\s+)?(\w+)\s*,\s*(\w+)", row.text)
@@ -395,7 +422,9 @@ def member_exposed(source: Source) -> Iterator[Found]:
             exposes = re.search(r"\b(_?Py_)?T_OBJECT(_EX)?\b", row.text) or writable
             writer = guarded.get((match[1], match[2]))
             if exposes and writer:
-                yield Found(row, f"{match[2]}, which {writer}() writes under a lock, is exposed without it")
+                yield Found(
+                    row, f"{match[2]}, which {writer}() writes under a lock, is exposed without it"
+                )
 
 
 @rule(
@@ -448,10 +477,15 @@ def written_after_unlock(source: Source) -> Iterator[Found]:
             before = read_under[key]
             if before.event.node.start < access.event.node.start:
                 line = source.line(before.event.node.start)
-                yield Found(access.event.node, f"{access.field} is read under a lock in line {line} and written after it")
+                yield Found(
+                    access.event.node,
+                    f"{access.field} is read under a lock in line {line} and written after it",
+                )
 
 
-LOOKS = re.compile(r"_?PyDict_(GetItem\w*|Contains\w*)|PyMapping_HasKey\w*|PyObject_GetItem|PySequence_Contains")
+LOOKS = re.compile(
+    r"_?PyDict_(GetItem\w*|Contains\w*)|PyMapping_HasKey\w*|PyObject_GetItem|PySequence_Contains"
+)
 ACTS = re.compile(r"_?PyDict_(SetItem|DelItem)\w*|PyObject_(SetItem|DelItem)")
 
 
@@ -514,15 +548,22 @@ def check_then_act(source: Source) -> Iterator[Found]:
                 looked.setdefault(key, event)
             elif key in looked:
                 before = looked.pop(key)
-                common = {lock.node for lock in before.state.locks} & {lock.node for lock in event.state.locks}
-                if common or is_private(function, container, event.node) or is_frozen(function, container):
+                common = {lock.node for lock in before.state.locks} & {
+                    lock.node for lock in event.state.locks
+                }
+                if (
+                    common
+                    or is_private(function, container, event.node)
+                    or is_frozen(function, container)
+                ):
                     continue
-                if not (before.name.startswith(("PyDict", "_PyDict")) or event.name.startswith(("PyDict", "_PyDict"))):
+                if not (
+                    before.name.startswith(("PyDict", "_PyDict"))
+                    or event.name.startswith(("PyDict", "_PyDict"))
+                ):
                     continue
                 yield Found(
                     event.node,
                     f"{before.name}() in line {source.line(before.node.start)} looks into "
                     f"{strip(container).text[:40]}, and {event.name}() then changes it: not one step",
                 )
-
-

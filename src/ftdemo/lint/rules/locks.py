@@ -65,7 +65,10 @@ def jump_out_of_section(source: Source) -> Iterator[Found]:
                 continue
             for lock in event.state.locks:
                 if lock.kind == "section" and lock.sure and _leaves(event, lock, function):
-                    yield Found(event.node, f"{_word(event)} leaves the section that begins in line {source.line(lock.node.start)}")
+                    yield Found(
+                        event.node,
+                        f"{_word(event)} leaves the section that begins in line {source.line(lock.node.start)}",
+                    )
                     break
 
 
@@ -149,11 +152,19 @@ def lock_unpaired(source: Source) -> Iterator[Found]:
             if event.kind not in {"return", "end"} or wrapper:
                 continue
             for lock in event.state.locks:
-                if lock.kind == "mutex" and lock.sure and _may_keep(function, lock) and (lock.node, event.kind) not in seen:
+                if (
+                    lock.kind == "mutex"
+                    and lock.sure
+                    and _may_keep(function, lock)
+                    and (lock.node, event.kind) not in seen
+                ):
                     if event.kind == "end":
                         seen.add((lock.node, event.kind))
                     where = event.node if event.kind == "return" else lock.node
-                    yield Found(where, f"{function.name}() ends with what {lock.name}() took in line {source.line(lock.node.start)}")
+                    yield Found(
+                        where,
+                        f"{function.name}() ends with what {lock.name}() took in line {source.line(lock.node.start)}",
+                    )
         yield from _sections(function)
 
 
@@ -171,7 +182,11 @@ def _may_keep(function: Function, lock: Lock) -> bool:
 
 def _sections(function: Function) -> Iterator[Found]:
     stack: list[Node] = []
-    calls = [n for n in function.body.walk() if n.kind == "call_expression" and MACRO.fullmatch(called_name(n))]
+    calls = [
+        n
+        for n in function.body.walk()
+        if n.kind == "call_expression" and MACRO.fullmatch(called_name(n))
+    ]
     for call in calls:
         name = called_name(call)
         if SECTION_BEGIN.fullmatch(name):
@@ -222,16 +237,26 @@ def nested_section(source: Source) -> Iterator[Found]:
             if event.kind == "lock" and SECTION_BEGIN.fullmatch(event.name):
                 outer = next((l for l in event.state.locks if l.kind == "section" and l.sure), None)
                 if outer is not None and outer.node is not event.node:
-                    yield Found(event.node, f"a section in the one that begins in line {source.line(outer.node.start)}, which may be suspended")
+                    yield Found(
+                        event.node,
+                        f"a section in the one that begins in line {source.line(outer.node.start)}, which may be suspended",
+                    )
 
 
 def suspends(event: Event) -> bool:
     """Whether an event may suspend a critical section: it may run Python code, detach, or wait."""
     if event.kind == "lock":
-        return SECTION_BEGIN.fullmatch(event.name) is not None or event.name in {"PyMutex_Lock", "PyThread_acquire_lock"}
+        return SECTION_BEGIN.fullmatch(event.name) is not None or event.name in {
+            "PyMutex_Lock",
+            "PyThread_acquire_lock",
+        }
     if event.kind != "call":
         return False
-    return bool(RUNS_PYTHON.fullmatch(event.name) or DECREF.fullmatch(event.name) or DETACH.fullmatch(event.name))
+    return bool(
+        RUNS_PYTHON.fullmatch(event.name)
+        or DECREF.fullmatch(event.name)
+        or DETACH.fullmatch(event.name)
+    )
 
 
 @rule(
@@ -268,7 +293,9 @@ set(Thing *self, PyObject *value)
 def suspends_section(source: Source) -> Iterator[Found]:
     """Python code, a DECREF, detaching or another lock lets other threads into the section half-way."""
     for function in source.functions:
-        for lock in {l.node: l for e in function.events for l in e.state.locks if l.kind == "section"}.values():
+        for lock in {
+            l.node: l for e in function.events for l in e.state.locks if l.kind == "section"
+        }.values():
             inside = [e for e in function.events if any(l.node is lock.node for l in e.state.locks)]
             yield from _suspended(function, inside, lock)
 
@@ -282,15 +309,26 @@ def _suspended(function: Function, inside: list[Event], lock: Lock) -> Iterator[
         if event.kind == "call" and event.name in SETS_REFERENCE and event.arguments:
             node = event.arguments[0]
         inner = strip(node) if node is not None else None
-        root = function.flow.root(inner) if inner is not None and inner.kind == "field_expression" else ""
+        root = (
+            function.flow.root(inner)
+            if inner is not None and inner.kind == "field_expression"
+            else ""
+        )
         guarded = any(root.startswith(f"{each}->") for each in lock.objects)
         if guarded and event.kind == "read" and inner is not None:
             read.setdefault(root, number)
         elif guarded and event.kind == "write" and root in read:
             for when, call in calls:
-                if when > read[root] and call not in reported and call.state.tests == event.state.tests[: len(call.state.tests)]:
+                if (
+                    when > read[root]
+                    and call not in reported
+                    and call.state.tests == event.state.tests[: len(call.state.tests)]
+                ):
                     reported.add(call)
-                    yield Found(call.node, f"{call.name}() may suspend the section between the read of {root} and its write")
+                    yield Found(
+                        call.node,
+                        f"{call.name}() may suspend the section between the read of {root} and its write",
+                    )
                     break
             read.pop(root)
         if suspends(event) and event.name not in SETS_REFERENCE:
@@ -334,12 +372,20 @@ def python_under_mutex(source: Source) -> Iterator[Found]:
                 if event.name.startswith("PyDict_") and event.name.endswith("String"):
                     continue
                 seen.add(lock.node)
-                yield Found(event.node, f"{event.name}() may run Python code under {lock.name} of line {source.line(lock.node.start)}")
+                yield Found(
+                    event.node,
+                    f"{event.name}() may run Python code under {lock.name} of line {source.line(lock.node.start)}",
+                )
 
 
 def _mutex(state: State) -> Lock | None:
     for lock in state.locks:
-        if lock.sure and (lock.kind == "mutex" or (lock.kind == "scoped" and not re.search(r"(?i)critical|object_guard|ft_", lock.name))):
+        if lock.sure and (
+            lock.kind == "mutex"
+            or (
+                lock.kind == "scoped" and not re.search(r"(?i)critical|object_guard|ft_", lock.name)
+            )
+        ):
             return lock
     return None
 
@@ -387,11 +433,17 @@ def lock_held_mismatch(source: Source) -> Iterator[Found]:
     for function in source.functions:
         is_held = bool(LOCK_HELD.fullmatch(function.name))
         for event in function.events:
-            if is_held and event.kind == "lock" and any(
-                root_name(function.flow.root(a)) == function.first for a in event.arguments
+            if (
+                is_held
+                and event.kind == "lock"
+                and any(root_name(function.flow.root(a)) == function.first for a in event.arguments)
             ):
                 yield Found(event.node, f"{function.name}() takes the lock that its caller holds")
-            if event.kind == "call" and LOCK_HELD.fullmatch(event.name) and not function.is_locked(event.state):
+            if (
+                event.kind == "call"
+                and LOCK_HELD.fullmatch(event.name)
+                and not function.is_locked(event.state)
+            ):
                 if function.alone or function.during_init:
                     continue
                 first = strip(event.arguments[0]).text if event.arguments else ""
@@ -426,5 +478,3 @@ def object_mutex(source: Source) -> Iterator[Found]:
         field = node.get("field")
         if field is not None and field.text == "ob_mutex":
             yield Found(node, "ob_mutex is for critical sections alone")
-
-

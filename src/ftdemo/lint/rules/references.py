@@ -62,7 +62,9 @@ def is_only_compared(function: Function, call: Node) -> bool:
     name = ""
     if parent.kind == "init_declarator":
         declarator = parent.get("declarator")
-        name = declarator.children[-1].text if declarator is not None and declarator.children else ""
+        name = (
+            declarator.children[-1].text if declarator is not None and declarator.children else ""
+        )
         name = name.lstrip("* ")
     elif parent.kind == "assignment_expression":
         left = parent.get("left")
@@ -77,7 +79,9 @@ def is_only_compared(function: Function, call: Node) -> bool:
 
 def _is_target(node: Node) -> bool:
     parent = node.parent
-    return parent is not None and parent.kind == "assignment_expression" and parent.get("left") is node
+    return (
+        parent is not None and parent.kind == "assignment_expression" and parent.get("left") is node
+    )
 
 
 def is_comparison(node: Node) -> bool:
@@ -93,11 +97,18 @@ def is_comparison(node: Node) -> bool:
         if parent.op in {"==", "!="}:
             left, right = parent.get("left"), parent.get("right")
             other = right if left is node else left
-            return other is not None and (is_null(other) or strip(other).kind in {"identifier", "unary_expression"})
+            return other is not None and (
+                is_null(other) or strip(other).kind in {"identifier", "unary_expression"}
+            )
         return False
     if parent.kind == "unary_expression" and parent.op == "!":
         return True
-    if parent.kind in {"if_statement", "while_statement", "conditional_expression", "for_statement"}:
+    if parent.kind in {
+        "if_statement",
+        "while_statement",
+        "conditional_expression",
+        "for_statement",
+    }:
         return parent.get("condition") is node
     return False
 
@@ -201,7 +212,11 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
             what = "another thread may free it before it is used"
             if at_once:
                 what = "another thread may free it before the reference is taken"
-            whose = "" if event.name in BORROWS_FROM_INTERPRETER else f" from {strip(container).text[:40]}"
+            whose = (
+                ""
+                if event.name in BORROWS_FROM_INTERPRETER
+                else f" from {strip(container).text[:40]}"
+            )
             yield Found(
                 event.node,
                 f"{event.name}() borrows{whose}: {what}",
@@ -213,7 +228,11 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
 def _taken_at_once(function: Function, call: Node) -> bool:
     """Whether the very next step takes a reference to what was borrowed."""
     parent = call.parent
-    while parent is not None and parent.kind in {"cast_expression", "parenthesized_expression", "argument_list"}:
+    while parent is not None and parent.kind in {
+        "cast_expression",
+        "parenthesized_expression",
+        "argument_list",
+    }:
         parent = parent.parent
     if parent is not None and parent.kind == "call_expression" and called_name(parent) in INCREF:
         return True
@@ -222,9 +241,15 @@ def _taken_at_once(function: Function, call: Node) -> bool:
         if node.start <= call.end or is_comparison(node):
             continue
         outer = node.parent
-        while outer is not None and outer.kind in {"cast_expression", "parenthesized_expression", "argument_list"}:
+        while outer is not None and outer.kind in {
+            "cast_expression",
+            "parenthesized_expression",
+            "argument_list",
+        }:
             outer = outer.parent
-        return outer is not None and outer.kind == "call_expression" and called_name(outer) in INCREF
+        return (
+            outer is not None and outer.kind == "call_expression" and called_name(outer) in INCREF
+        )
     return False
 
 
@@ -272,14 +297,21 @@ def dict_next_unlocked(source: Source) -> Iterator[Found]:
         if function.during_init or function.roles & ENDING:
             continue
         for event in function.events:
-            if event.kind == "call" and event.name in {"PyDict_Next", "_PyDict_Next", "_PySet_NextEntry"}:
+            if event.kind == "call" and event.name in {
+                "PyDict_Next",
+                "_PyDict_Next",
+                "_PySet_NextEntry",
+            }:
                 if not event.arguments or is_frozen(function, event.arguments[0]):
                     continue
                 if is_private(function, event.arguments[0], event.node):
                     continue
                 root = function.flow.root(event.arguments[0])
                 if not function.locks_object(event.state, root):
-                    yield Found(event.node, f"{event.name}() walks {strip(event.arguments[0]).text[:40]} with no lock on it")
+                    yield Found(
+                        event.node,
+                        f"{event.name}() walks {strip(event.arguments[0]).text[:40]} with no lock on it",
+                    )
 
 
 FAST = {"PySequence_Fast_ITEMS", "PySequence_Fast_GET_ITEM", "PySequence_Fast_GET_SIZE"}
@@ -355,10 +387,15 @@ def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
             original = fast.get(name)
             if original is None or name in seen:
                 continue
-            if strip(original).kind == "call_expression" or is_private(function, original, event.node):
+            if strip(original).kind == "call_expression" or is_private(
+                function, original, event.node
+            ):
                 continue
             root = function.flow.root(original)
-            on_result = any(name in lock.objects or function.flow.root(event.arguments[0]) in lock.objects for lock in event.state.locks)
+            on_result = any(
+                name in lock.objects or function.flow.root(event.arguments[0]) in lock.objects
+                for lock in event.state.locks
+            )
             if not on_result and function.locks_object(event.state, root):
                 continue
             if function.held or function.clinic_locks and root in function.clinic_locks:
@@ -408,14 +445,29 @@ def unique_reference(source: Source) -> Iterator[Found]:
         if name in {"Py_REFCNT", "Py_SET_REFCNT"} and _in_assert(call):
             continue
         if name == "Py_SET_REFCNT":
-            yield Found(call, "Py_SET_REFCNT() overwrites what other threads count", "Py_INCREF() and Py_DECREF()", "error")
+            yield Found(
+                call,
+                "Py_SET_REFCNT() overwrites what other threads count",
+                "Py_INCREF() and Py_DECREF()",
+                "error",
+            )
         elif name == "Py_REFCNT":
             parent = call.parent
-            while parent is not None and parent.kind in {"parenthesized_expression", "cast_expression"}:
+            while parent is not None and parent.kind in {
+                "parenthesized_expression",
+                "cast_expression",
+            }:
                 parent = parent.parent
-            if parent is not None and parent.kind == "binary_expression" and parent.op in {"==", "!=", ">", "<", ">=", "<="}:
+            if (
+                parent is not None
+                and parent.kind == "binary_expression"
+                and parent.op in {"==", "!=", ">", "<", ">=", "<="}
+            ):
                 if re.search(r"(==|!=|[<>]=?) ?[12]$|^[12] ?(==|!=|[<>]=?)", parent.text):
-                    yield Found(call, f"{parent.text[:60]} does not say that the object is this thread's alone")
+                    yield Found(
+                        call,
+                        f"{parent.text[:60]} does not say that the object is this thread's alone",
+                    )
     for node in source.nodes("field_expression"):
         field = node.get("field")
         if field is not None and field.text == "ob_refcnt" and not _in_assert(node):
@@ -493,7 +545,9 @@ def reference_not_released(source: Source) -> Iterator[Found]:
                 name = variable_given(event.node)
             elif event.name in REFERENCE_OUT:
                 position = REFERENCE_OUT[event.name]
-                argument = event.arguments[position] if 0 <= position < len(event.arguments) else None
+                argument = (
+                    event.arguments[position] if 0 <= position < len(event.arguments) else None
+                )
                 if argument is None or argument.kind != "pointer_expression":
                     continue
                 inner = strip(argument)
@@ -504,7 +558,10 @@ def reference_not_released(source: Source) -> Iterator[Found]:
                 continue
             if name in function.flow.statics or not _is_kept(function, name, event):
                 if name and name not in function.flow.statics:
-                    yield Found(event.node, f"{name}, a strong reference from {event.name}(), is never released")
+                    yield Found(
+                        event.node,
+                        f"{name}, a strong reference from {event.name}(), is never released",
+                    )
 
 
 def _is_kept(function: Function, name: str, event: Event) -> bool:
@@ -517,7 +574,13 @@ def _is_kept(function: Function, name: str, event: Event) -> bool:
             parent = parent.parent
         if parent is None:
             return True
-        if parent.kind in {"return_statement", "conditional_expression", "initializer_list", "init_declarator", "comma_expression"}:
+        if parent.kind in {
+            "return_statement",
+            "conditional_expression",
+            "initializer_list",
+            "init_declarator",
+            "comma_expression",
+        }:
             if parent.kind != "conditional_expression" or parent.get("condition") is not node:
                 return True
         if parent.kind == "assignment_expression" and parent.get("right") is not None:
@@ -528,6 +591,10 @@ def _is_kept(function: Function, name: str, event: Event) -> bool:
             return True
         if parent.kind == "argument_list" and parent.parent is not None:
             called = called_name(parent.parent)
-            if DECREF.fullmatch(called) or STEALS.fullmatch(called) or not called.startswith(("Py", "_Py")):
+            if (
+                DECREF.fullmatch(called)
+                or STEALS.fullmatch(called)
+                or not called.startswith(("Py", "_Py"))
+            ):
                 return True
     return False

@@ -62,7 +62,16 @@ def rule(
         name = check.__name__.replace("_", "-")
         hazard = " ".join((check.__doc__ or "").split())
         RULES[name] = Rule(
-            name, severity, group, hazard, source, wrong.strip("\n"), right.strip("\n"), ignore, help, check
+            name,
+            severity,
+            group,
+            hazard,
+            source,
+            wrong.strip("\n"),
+            right.strip("\n"),
+            ignore,
+            help,
+            check,
         )
         return check
 

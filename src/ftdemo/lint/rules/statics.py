@@ -74,7 +74,11 @@ def _target(event: Event) -> str:
         elif event.name.startswith(("PyArg_Parse", "_PyArg_Parse")):
             return ""
     while node is not None:
-        node = strip(node) if not (node.kind == "pointer_expression" and event.kind == "write") else node
+        node = (
+            strip(node)
+            if not (node.kind == "pointer_expression" and event.kind == "write")
+            else node
+        )
         if node.kind == "identifier":
             return node.text
         if node.kind == "pointer_expression":
@@ -213,7 +217,11 @@ def mutable_static(source: Source) -> Iterator[Found]:
 
 
 def _is_buffer(variable: Variable) -> bool:
-    return variable.is_array and bool(re.search(r"\b(char|wchar_t|Py_UCS4|uint8_t|TCHAR)\b", variable.type)) and not variable.is_pointer
+    return (
+        variable.is_array
+        and bool(re.search(r"\b(char|wchar_t|Py_UCS4|uint8_t|TCHAR)\b", variable.type))
+        and not variable.is_pointer
+    )
 
 
 @rule(
@@ -244,7 +252,9 @@ def static_buffer(source: Source) -> Iterator[Found]:
     """A static buffer holds one thread's text while another writes its own over it."""
     for variable, places in written(source).items():
         if not _is_safe(variable) and _is_buffer(variable):
-            yield Found(variable.declarator, f"static buffer {variable.name} is written in {_where(places)}")
+            yield Found(
+                variable.declarator, f"static buffer {variable.name} is written in {_where(places)}"
+            )
 
 
 @rule(
@@ -283,7 +293,13 @@ def mt_unsafe_libc(source: Source) -> Iterator[Found]:
             called = event.node.get("function")
             if called is None or called.kind == "field_expression":
                 continue
-            if not function.is_locked(event.state) or event.state.detached == 2 and not event.state.locks:
-                yield Found(event.node, f"{name}() is not safe to call in two threads at once", f"{UNSAFE_LIBC[name]} in its place")
-
-
+            if (
+                not function.is_locked(event.state)
+                or event.state.detached == 2
+                and not event.state.locks
+            ):
+                yield Found(
+                    event.node,
+                    f"{name}() is not safe to call in two threads at once",
+                    f"{UNSAFE_LIBC[name]} in its place",
+                )
