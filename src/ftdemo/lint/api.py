@@ -1,9 +1,11 @@
 """From paths to findings: reads files, in parallel where there are many, and puts results together."""
 
+import gc
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict
@@ -13,13 +15,13 @@ from ftdemo.lint import config as configs
 from ftdemo.lint import files, suppression
 from ftdemo.lint.baseline import BaselineError
 from ftdemo.lint.config import Config, ConfigError
-from ftdemo.lint.files import File, LeftOut, NoSuchPath
+from ftdemo.lint.files import File, LeftOut, NoSuchPathError
 from ftdemo.lint.preprocess import decode, preprocess
 from ftdemo.lint.project import Project, Summary, apply, link, summarize
 from ftdemo.lint.rules import RULES
 from ftdemo.lint.rules.declaration import declares
 from ftdemo.lint.source import Source
-from ftdemo.lint.tree import ParserMissing, parse, parser
+from ftdemo.lint.tree import ParserMissingError, parse, parser
 
 # Below this, in bytes, starting processes costs more than they save.
 WORTH_PROCESSES = 500_000
@@ -124,26 +126,27 @@ def lint(
         )
         names = config.rules()
         known = baselines.read(baseline) if baseline is not None else Counter()
-    except ParserMissing as error:
+    except ParserMissingError as error:
         raise LintError(
             f"the parser is missing ({error}): pip install 'ftdemo[lint]'. It has no wheels for "
             "free-threaded builds; from one, run the lint on a build with the GIL: "
             "uvx --python 3.14 --from 'ftdemo[lint]' ftdemo lint " + " ".join(paths)
         ) from error
-    except (NoSuchPath, ConfigError, BaselineError) as error:
+    except (NoSuchPathError, ConfigError, BaselineError) as error:
         raise LintError(str(error)) from error
     reports, unread = _run(found, names, config, jobs)
     findings = [finding for report in reports for finding in report.findings]
     kept = baselines.leave_out(findings, known)
     left_out += unread
+    unanalysed: list[NotAnalysed] = [
+        {"path": out.shown, "line": 1, "what": f"left out: {out.why}"} for out in left_out
+    ]
+    unanalysed += [each for report in reports for each in report.not_analysed]
     return {
         "version": 1,
         "files": len(reports),
         "functions": sum(report.functions for report in reports),
-        "not_analysed": [
-            *({"path": o.shown, "line": 1, "what": f"left out: {o.why}"} for o in left_out),
-            *(each for report in reports for each in report.not_analysed),
-        ],
+        "not_analysed": unanalysed,
         "findings": kept,
         "modules": _modules(reports, kept),
         "summary": {
@@ -181,6 +184,19 @@ class Loaded(NamedTuple):
     left_out: list[LeftOut]
 
 
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep Python's collector out: trees are millions of objects, and all of them stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collector()
 def load(share: list[File]) -> Loaded:
     """Read and parse files, and keep them."""
     _sources.clear()
@@ -210,6 +226,7 @@ def load(share: list[File]) -> Loaded:
     return Loaded(summaries, left_out)
 
 
+@_without_collector()
 def check(project: Project, names: list[str], config: Config) -> list[Report]:
     """Run rules on the files that were loaded."""
     reports = []

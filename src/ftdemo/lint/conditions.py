@@ -41,7 +41,7 @@ class Macro(NamedTuple):
     body: str
 
 
-class Undecided(Exception):
+class UndecidedError(Exception):
     """The value of a condition is not known."""
 
 
@@ -50,7 +50,7 @@ def value(condition: str, macros: dict[str, Macro], *, is_cpp: bool = False) -> 
     tokens = [match.groups() for match in TOKEN.finditer(condition)]
     try:
         result = _Evaluator(tokens, macros, is_cpp).expression(0)
-    except (Undecided, IndexError, RecursionError, ZeroDivisionError, ValueError):
+    except (UndecidedError, IndexError, RecursionError, ZeroDivisionError, ValueError):
         return None
     return None if result is None else bool(result)
 
@@ -59,19 +59,19 @@ class _Evaluator:
     """A recursive descent over tokens, in which None is a value that is not known."""
 
     def __init__(
-        self, tokens: list[tuple[str, str, str]], macros: dict[str, Macro], is_cpp: bool
+        self, tokens: list[tuple[str, ...]], macros: dict[str, Macro], is_cpp: bool
     ) -> None:
         self.tokens = tokens
         self.macros = macros
         self.is_cpp = is_cpp
         self.position = 0
 
-    def peek(self) -> tuple[str, str, str]:
+    def peek(self) -> tuple[str, ...]:
         if self.position < len(self.tokens):
             return self.tokens[self.position]
         return ("", "", "")
 
-    def next(self) -> tuple[str, str, str]:
+    def next(self) -> tuple[str, ...]:
         token = self.tokens[self.position]
         self.position += 1
         return token
@@ -101,7 +101,7 @@ class _Evaluator:
             return self.defined()
         if name:
             return self.named(name)
-        raise Undecided
+        raise UndecidedError
 
     def defined(self) -> int | None:
         _, name, operator = self.next()
@@ -181,4 +181,4 @@ def _apply(operator: str, left: int | None, right: int | None) -> int | None:
             return left << min(right, 64)
         case ">>":
             return left >> min(right, 64)
-    raise Undecided  # fmt: skip
+    raise UndecidedError  # fmt: skip

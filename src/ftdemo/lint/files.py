@@ -68,7 +68,7 @@ class LeftOut(NamedTuple):
     why: str
 
 
-class NoSuchPath(Exception):
+class NoSuchPathError(Exception):
     """There is no such file or folder."""
 
 
@@ -80,7 +80,7 @@ def is_cpp(path: Path, text: str) -> bool:
 
 
 def find(paths: Sequence[str]) -> tuple[list[File], list[LeftOut]]:
-    """Find the sources at paths, files or folders of them. Raises NoSuchPath."""
+    """Find the sources at paths, files or folders of them. Raises NoSuchPathError."""
     files: dict[Path, File] = {}
     left_out: list[LeftOut] = []
     for given in paths:
@@ -90,7 +90,7 @@ def find(paths: Sequence[str]) -> tuple[list[File], list[LeftOut]]:
         elif path.exists():
             found = iter([path])
         else:
-            raise NoSuchPath(f"no such file or folder: {given}")
+            raise NoSuchPathError(f"no such file or folder: {given}")
         for each in found:
             try:
                 real, size = each.resolve(), each.stat().st_size

@@ -12,7 +12,6 @@ from ftdemo.lint.names import (
     ATTACH,
     DETACH,
     MUTEX,
-    NO_RETURN,
     OWN_LOCK,
     OWN_UNLOCK,
     SCOPED_LOCK,

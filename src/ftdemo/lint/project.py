@@ -196,9 +196,9 @@ def link(summaries: Sequence[Summary]) -> Project:
     project.held = greatest(named, lambda site: site.locked)
     # A helper that some call under a lock, and the others before anyone shares the object.
     safe = project.alone | project.held
-    for key, those in sites.items():
-        if not told(key) and all(site.is_call for site in those):
-            columns = zip(*(site.fresh for site in those), strict=False)
+    for key, calls in sites.items():
+        if not told(key) and all(site.is_call for site in calls):
+            columns = zip(*(site.fresh for site in calls), strict=False)
             project.fresh_arguments[key] = [all(column) for column in columns]
     project.held |= greatest(safe, lambda s: s.locked or any(s.fresh[:1])) - project.alone
     return project

@@ -26,7 +26,7 @@ def print_result(result: Result, form: str) -> None:
         for finding in result["findings"]:
             print(annotation(finding))
     else:
-        blocks = [_finding(finding, form) for finding in result["findings"]]
+        blocks: list[Block] = [_finding(finding, form) for finding in result["findings"]]
         if form == "concise":
             for block in blocks:
                 show(block)

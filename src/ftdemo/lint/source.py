@@ -402,8 +402,8 @@ class Source:
             self.structs.update((name, struct) for name in names if name)
         for _ in range(2):  # a struct that begins with an object's is one
             for struct in self.structs.values():
-                inner = self.structs.get(struct.first)
-                struct.is_object = struct.is_object or (inner is not None and inner.is_object)
+                first = self.structs.get(struct.first)
+                struct.is_object = struct.is_object or (first is not None and first.is_object)
         for node in self.nodes("type_definition"):
             of = node.get("type")
             inner = of.get("name") if of is not None and of.get("body") is None else None

@@ -19,7 +19,7 @@ FIELDS = {
 }  # fmt: skip
 
 
-class ParserMissing(Exception):
+class ParserMissingError(Exception):
     """tree-sitter is not installed, or not its grammars of C and C++."""
 
 
@@ -85,14 +85,14 @@ _parsers: dict[bool, "tree_sitter.Parser"] = {}
 
 
 def parser(is_cpp: bool) -> "tree_sitter.Parser":
-    """Give a parser of C or C++, each process's own. Raises ParserMissing."""
+    """Give a parser of C or C++, each process's own. Raises ParserMissingError."""
     if is_cpp not in _parsers:
         try:
             import tree_sitter
             import tree_sitter_c
             import tree_sitter_cpp
         except ImportError as error:
-            raise ParserMissing(str(error)) from error
+            raise ParserMissingError(str(error)) from error
         grammar = tree_sitter_cpp if is_cpp else tree_sitter_c
         _parsers[is_cpp] = tree_sitter.Parser(tree_sitter.Language(grammar.language()))
     return _parsers[is_cpp]

@@ -398,7 +398,7 @@ def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
             )
             if not on_result and function.locks_object(event.state, root):
                 continue
-            if function.held or function.clinic_locks and root in function.clinic_locks:
+            if function.held or (function.clinic_locks and root in function.clinic_locks):
                 continue
             seen.add(name)
             how = f"locked on {name} and not on {root[:40]}" if on_result else "with no lock"

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ftdemo.lint.flow import Event, strip
 from ftdemo.lint.names import DEFINITIONS, SETS_REFERENCE, UNSAFE_LIBC
-from ftdemo.lint.rules.rule import Found, rule
 from ftdemo.lint.rules.emptiness import filled_when_null
+from ftdemo.lint.rules.rule import Found, rule
 from ftdemo.lint.source import Function, Source, Variable
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
@@ -30,10 +30,10 @@ def written(source: Source) -> dict[Variable, list[Written]]:
     """Find where variables that outlive a call are written, after initialization and unlocked."""
     if "written" in source.cache:
         return source.cache["written"]  # type: ignore[return-value]
-    local = {id(v.function): {} for v in source.variables if v.function is not None}
-    for variable in source.variables:
-        if variable.function is not None:
-            local[id(variable.function)][variable.name] = variable
+    local: dict[Function, dict[str, Variable]] = defaultdict(dict)
+    for each in source.variables:
+        if each.function is not None:
+            local[each.function][each.name] = each
     places: dict[Variable, list[Written]] = defaultdict(list)
     for function in source.functions:
         if function.during_init or "module_init" in function.roles:
@@ -41,7 +41,7 @@ def written(source: Source) -> dict[Variable, list[Written]]:
         ending = function.roles & {"free"} and "by name" not in function.roles
         if ending:
             continue
-        own = local.get(id(function), {})
+        own = local.get(function, {})
         for event in function.events:
             name = _target(event)
             if not name:
@@ -83,9 +83,9 @@ def _target(event: Event) -> str:
             return node.text
         if node.kind == "pointer_expression":
             return ""  # what it points to
-        if node.kind == "subscript_expression":
-            node = node.get("argument")
-        elif node.kind == "field_expression" and "->" not in node.text:
+        if node.kind == "subscript_expression" or (
+            node.kind == "field_expression" and "->" not in node.text
+        ):
             node = node.get("argument")
         else:
             return ""
@@ -293,10 +293,8 @@ def mt_unsafe_libc(source: Source) -> Iterator[Found]:
             called = event.node.get("function")
             if called is None or called.kind == "field_expression":
                 continue
-            if (
-                not function.is_locked(event.state)
-                or event.state.detached == 2
-                and not event.state.locks
+            if not function.is_locked(event.state) or (
+                event.state.detached == 2 and not event.state.locks
             ):
                 yield Found(
                     event.node,
