@@ -217,12 +217,16 @@ def load(share: list[File]) -> Loaded:
             left_out.append(LeftOut(file.shown, why))
             continue
         is_cpp = files.is_cpp(file.path, text)
-        prepared = preprocess(text, file.path, is_cpp=is_cpp)
-        tree = parse(prepared.code, is_cpp=is_cpp)
-        source = Source(file.path, file.shown, prepared, tree, is_cpp=is_cpp)
+        try:
+            prepared = preprocess(text, file.path, is_cpp=is_cpp)
+            tree = parse(prepared.code, is_cpp=is_cpp)
+            source = Source(file.path, file.shown, prepared, tree, is_cpp=is_cpp)
+            summaries.append(summarize(source, declares=declares(source)))
+        except RecursionError:
+            left_out.append(LeftOut(file.shown, "nested too deeply"))
+            continue
         source.supports_older = configs.supports_older(file.path.parent)
         _sources.append(source)
-        summaries.append(summarize(source, declares=declares(source)))
     return Loaded(summaries, left_out)
 
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from ftdemo.lint.conditions import ELSEWHERE, Macro, value
 
 LARGEST_EXPANSION = 6_000
+DEEPEST = 100  # conditions in conditions
 TOKENS = re.compile(
     r"""//(?:[^\n\\]|\\.|\\\n)*|/\*.*?(?:\*/|\Z)|R"\((?:.*?)\)"|"(?:[^"\\\n]|\\.|\\\n)*"|'(?:[^'\\\n]|\\.)*'""",
     re.DOTALL,
@@ -210,6 +211,7 @@ class _Reader:
         self.defines: list[tuple[str, int]] = []
         self.directives = list(DIRECTIVE.finditer(text))
         self.next = 0
+        self.depth = 0
         self.starts = [0]
         for match in re.finditer("\n", text):
             self.starts.append(match.end())
@@ -244,8 +246,10 @@ class _Reader:
             kind = directive[1]
             if kind in {"elif", "else", "endif", "elifdef", "elifndef"}:
                 return "".join(pieces), directive.start(), directive
-            if kind in {"if", "ifdef", "ifndef"}:
+            if kind in {"if", "ifdef", "ifndef"} and self.depth < DEEPEST:
+                self.depth += 1
                 piece, position = self.conditional(directive, live=live)
+                self.depth -= 1
                 pieces.append(piece)
                 continue
             if live:

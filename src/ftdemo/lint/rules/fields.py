@@ -84,12 +84,12 @@ def _access(event: Event, function: Function) -> Access | None:
     struct = _shared_struct(function, base, event.node)
     if not struct:
         return None
-    known = function.source.project.fields.get(struct, {})
-    if known.get(field.text) or field.text.startswith("ob_"):
-        return None  # atomic, or a lock
     root = f"{function.flow.root(base)}->{field.text}"
     locked = function.is_locked(event.state)
     lazily = writes and not inline and filled_when_null(event, root, function)
+    known = function.source.project.fields.get(struct, {})
+    if (known.get(field.text) and not lazily) or field.text.startswith("ob_"):
+        return None  # atomic, or a lock; but one that is made when it is first needed counts
     return Access(event, function, struct, field.text, root, writes, locked, lazily)
 
 
@@ -202,7 +202,7 @@ def _is_pointer(source: Source, access: Access) -> bool:
     struct = source.structs.get(access.struct)
     if struct is None or access.field not in struct.fields:
         return True
-    return struct.fields[access.field].is_pointer
+    return struct.fields[access.field].is_pointer or struct.fields[access.field].is_safe
 
 
 @rule(
