@@ -48,7 +48,7 @@ BORROWS_FROM_INTERPRETER = {"PyImport_AddModule", "PyImport_AddModuleObject", "P
 FRESH = re.compile(
     r"PyDict_(New|Copy|Keys|Values|Items)|PyList_(New|AsTuple|GetSlice)|PyTuple_(New|Pack|GetSlice)"
     r"|PySequence_(List|Tuple)|PyMapping_(Keys|Values|Items)|PySet_New|PyFrozenSet_New|Py_BuildValue"
-    r"|_?PyObject_(GC_)?New(Var)?|PyType_GenericAlloc|PyType_GenericNew|PyObject_Dir|PyEval_GetFrameLocals"
+    r"|_?PyObject_(GC_)?(New(Var)?|NEW(_VAR)?)|PyType_GenericAlloc|PyType_GenericNew|PyObject_Dir|PyEval_GetFrameLocals"
     r"|PyObject_Init(Var)?|PyModule_(New|Create2?|FromDefAndSpec2?)|PyType_From\w+|PyBytes_From\w+"
     r"|PyUnicode_(From\w+|Split|RSplit|Splitlines|Partition|RPartition)|PyByteArray_From\w+|PyCapsule_New"
     r"|_PyDict_NewPresized|PyVectorcall_Dict|_PyStack_AsDict|PyObject_GC_Resize|PyWeakref_New(Ref|Proxy)"
@@ -244,4 +244,14 @@ STORED_FROM = {"PyObject_CallOneArg": 1}
 DEFINITIONS = re.compile(
     r"(struct )?(PyModuleDef(_Slot|_Base)?|PyMethodDef|PyGetSetDef|PyMemberDef|PyType_Spec|PyType_Slot|PySlot"
     r"|PyTypeObject|Py\w+Methods|PyBufferProcs|PyStructSequence_(Desc|Field)|PyABIInfo|_PyArg_Parser|wrapperbase)"
+)
+
+# Calling a type makes an object; so does a function of the project whose name says so.
+CALLS = re.compile(r"_?PyObject_(Call\w*|Vectorcall\w*)")
+A_TYPE = re.compile(r"\w*[Tt]ype\b|\w*_TYPE\b|cls")
+MAKES = re.compile(r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|(?:new|create|alloc|make)[A-Z]\w*")
+# Verbs of functions of C libraries that change what they are given.
+CHANGES = re.compile(
+    r"(?:\w*_)?(?:update|reset|push|pop|write|append|insert|remove|seek|advance|feed|flush|consume|Update|Reset|Write|Push|Append|Seek)"
+    r"(?:_\w+|\d\w*)?|[A-Za-z]\w*(?:Update|Reset|Push|Append|Seek|Write)(?:[A-Z]\w*)?"
 )

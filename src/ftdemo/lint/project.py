@@ -34,7 +34,7 @@ class Summary(NamedTuple):
     roles: dict[str, frozenset[str]]  # of functions, by key
     sites: list[Site]
     objects: set[str]  # structs
-    fields: dict[str, dict[str, bool]]  # of structs of objects: whether each is safe by its type
+    fields: dict[str, dict[str, str]]  # of structs: safe, object, pointer, inline or value
     makers: set[str]  # functions that give an object they have just made
     takers: dict[str, str]  # functions that take or give back a lock
     declares: bool
@@ -48,12 +48,17 @@ class Project:
         self.alone: set[str] = set()
         self.during_init: set[str] = set()
         self.objects: set[str] = set()
-        self.fields: dict[str, dict[str, bool]] = {}
+        self.fields: dict[str, dict[str, str]] = {}
         self.makers: set[str] = set()
         self.takers: dict[str, str] = {}
         self.fresh_arguments: dict[str, list[bool]] = {}
         self.any_declares = False
+        self.defined: set[str] = set()
         self.frozen: frozenset[str] = frozenset()
+
+    def defines(self, name: str) -> bool:
+        """Whether a file of the project defines a function of that name."""
+        return name in self.defined
 
     def makes(self, path: str, name: str) -> bool:
         """Whether a function gives an object that it has just made."""
@@ -74,7 +79,7 @@ def summarize(source: "Source", *, declares: bool) -> Summary:
     objects = {name for name, struct in source.structs.items() if struct.is_object}
     objects |= {name for name, target in source.typedefs.items() if target in objects}
     fields = {
-        name: {f.name: f.is_safe for f in struct.fields.values()}
+        name: {f.name: f.sort for f in struct.fields.values()}
         for name, struct in source.structs.items()
     }
     takers = {
@@ -160,6 +165,7 @@ def link(summaries: Sequence[Summary]) -> Project:
     private = defaultdict(list)  # a file that another includes: its static functions, by name
     for key in roles:
         private[key.rpartition(":")[2]].append(key)
+    project.defined = set(private)
     for summary in summaries:
         for site in summary.sites:
             if site.callee in roles:

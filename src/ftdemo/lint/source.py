@@ -9,7 +9,10 @@ from pathlib import Path
 
 from ftdemo.lint.flow import Event, Flow, State, call_arguments, called_name, declared_name, strip
 from ftdemo.lint.names import (
+    A_TYPE,
+    CALLS,
     FRESH,
+    MAKES,
     MUTEX,
     SAFE_TYPES,
     SECTION_BEGIN,
@@ -272,6 +275,20 @@ class Field:
         self.is_object = self.is_pointer and bool(OBJECT_TYPE.search(kind))
         self.is_safe = bool(SAFE_TYPES.search(node.text))
 
+    @property
+    def sort(self) -> str:
+        """What kind of thing it is: safe (atomic, or a lock), object, pointer, inline or value."""
+        if self.is_safe:
+            return "safe"
+        if self.is_pointer:
+            return "object" if self.is_object else "pointer"
+        return "value" if VALUE.fullmatch(self.type) else "inline"
+
+
+VALUE = re.compile(
+    r"(un)?signed( \w+)*|(const |volatile )?(int|long|short|char|bool|_Bool|double|float|size_t|\w*ssize_t|u?int\d+_t)( \w+)*"
+)
+
 
 class Struct:
     """A struct: its fields, and whether it is that of a Python object."""
@@ -343,10 +360,14 @@ class Source:
         name = called_name(call)
         whole = call.get("function")
         spelled = whole.text if whole is not None else name
+        if CALLS.fullmatch(name):
+            arguments = call_arguments(call)
+            return bool(arguments and A_TYPE.search(strip(arguments[0]).text))
         return bool(
             FRESH.fullmatch(name)
             or FRESH.fullmatch(spelled)
             or self.project.makes(str(self.path), name)
+            or (MAKES.fullmatch(name) and not name.startswith(("Py", "_Py")))
         )
 
     def cmake_declares(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ftdemo.lint.flow import Event, called_name, strip
-from ftdemo.lint.names import SETS_REFERENCE
+from ftdemo.lint.names import CHANGES, SETS_REFERENCE
 from ftdemo.lint.project import ALONE
 from ftdemo.lint.rules.emptiness import filled_when_null
 from ftdemo.lint.rules.references import is_frozen, is_private
@@ -64,6 +64,9 @@ def _access(event: Event, function: Function) -> Access | None:
     writes = event.kind == "write"
     if event.kind == "call" and event.name in SETS_REFERENCE and event.arguments:
         node, writes = event.arguments[0], True
+    handed = False
+    if event.kind == "call" and node is None and CHANGES.fullmatch(event.name):
+        node, writes, handed = _handed_over(event, function), True, True
     if node is None:
         return None
     node = strip(node) if node.kind != "pointer_expression" or event.kind != "write" else node
@@ -87,10 +90,24 @@ def _access(event: Event, function: Function) -> Access | None:
     root = f"{function.flow.root(base)}->{field.text}"
     locked = function.is_locked(event.state)
     lazily = writes and not inline and filled_when_null(event, root, function)
-    known = function.source.project.fields.get(struct, {})
-    if (known.get(field.text) and not lazily) or field.text.startswith("ob_"):
+    sort = function.source.project.fields.get(struct, {}).get(field.text, "")
+    if handed and sort not in {"pointer", "inline"}:
+        return None
+    if (sort == "safe" and not lazily) or field.text.startswith("ob_"):
         return None  # atomic, or a lock; but one that is made when it is first needed counts
     return Access(event, function, struct, field.text, root, writes, locked, lazily)
+
+
+def _handed_over(event: Event, function: Function) -> Node | None:
+    """Give the field that a method hands to a function of a C library, which changes it."""
+    source = function.source
+    if event.name in source.by_name or event.name.startswith(("Py", "_Py")) or not event.arguments:
+        return None
+    called = event.node.get("function")
+    if called is None or called.kind != "identifier" or source.project.defines(event.name):
+        return None
+    first = strip(event.arguments[0])
+    return first if first.kind == "field_expression" else None
 
 
 def _is_dot(node: Node) -> bool:
@@ -199,10 +216,8 @@ def lazy_field(source: Source) -> Iterator[Found]:
 
 
 def _is_pointer(source: Source, access: Access) -> bool:
-    struct = source.structs.get(access.struct)
-    if struct is None or access.field not in struct.fields:
-        return True
-    return struct.fields[access.field].is_pointer or struct.fields[access.field].is_safe
+    sort = source.project.fields.get(access.struct, {}).get(access.field, "pointer")
+    return sort in {"pointer", "object", "safe"}
 
 
 @rule(
