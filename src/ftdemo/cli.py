@@ -282,7 +282,7 @@ def _lint(options: argparse.Namespace) -> int:
             select=[name for text in options.select for name in text.split(",")],
             ignore=[name for text in options.ignore for name in text.split(",")],
             baseline=options.baseline,
-            jobs=options.jobs,
+            jobs=options.jobs or os.cpu_count() or 1,
         )
     except LintError as error:
         print(f"ftdemo lint: error: {error}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """From paths to findings: reads files, in parallel where there are many, and puts results together."""
 
 import gc
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -105,14 +104,15 @@ def lint(
     select: Sequence[str] = (),
     ignore: Sequence[str] = (),
     baseline: str | None = None,
-    jobs: int | None = None,
+    jobs: int = 1,
 ) -> Result:
     """Find what relied on the GIL in the C and C++ sources at paths, files or folders of them.
 
     select and ignore name rules or groups of them (default, optional, conventions, all); without
     select, the configuration in pyproject.toml says what to run, or else it is the default group.
     baseline is the path of an earlier result as JSON: its findings are left out. jobs is the number
-    of processes, by default as many as cores.
+    of processes; more than one are started afresh, so that a program that asks for them keeps to
+    the rules of multiprocessing's spawn (`if __name__ == "__main__"`).
 
     Raises LintError. Nothing of the sources is compiled or run. Thread safety: safe on shared
     objects, except that the parsers are the process's: call it from one thread at a time.
@@ -330,9 +330,8 @@ def _unparsed(source: Source) -> list[NotAnalysed]:
 
 
 def _run(
-    found: list[File], names: list[str], config: Config, jobs: int | None
+    found: list[File], names: list[str], config: Config, jobs: int
 ) -> tuple[list[Report], list[LeftOut]]:
-    jobs = jobs or os.cpu_count() or 1
     jobs = min(jobs, len(found))
     if jobs <= 1 or sum(file.size for file in found) < WORTH_PROCESSES:
         loaded = load(found)

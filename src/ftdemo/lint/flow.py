@@ -309,6 +309,12 @@ class Flow:
         if state is None:
             first = self.statement(consequence, None) if consequence else None
             return merge(first, self.statement(alternative, None) if alternative else None)
+        constant = condition.text.strip("()! ") if condition is not None else ""
+        if constant in {"0", "1", "true", "false"} and condition is not None:
+            # What a macro makes of a question that the build answers.
+            truth = (constant in {"1", "true"}) != (condition.text.count("!") % 2 == 1)
+            taken = consequence if truth else alternative
+            return self.statement(taken, state) if taken is not None else state
         if condition is not None:
             state = self.expression(condition, state)
         yes = no = state

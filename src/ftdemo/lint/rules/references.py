@@ -37,13 +37,12 @@ def is_private(function: Function, container: Node, before: Node) -> bool:
 
 def is_frozen(function: Function, container: Node) -> bool:
     """Whether the configuration says that a field or variable does not change any more."""
+    frozen = function.source.project.frozen
     root = function.flow.root(container)
-    return bool(source_frozen(function) & {root, root.rpartition("->")[2], strip(container).text})
-
-
-def source_frozen(function: Function) -> frozenset[str]:
-    """Give the names that the configuration declares frozen."""
-    return function.source.project.frozen
+    inner = strip(container)
+    value = function.flow.aliases.get(inner.text, inner)
+    called = called_name(value) if value.kind == "call_expression" else ""
+    return bool(frozen & {root, root.rpartition("->")[2], inner.text, called})
 
 
 def is_only_compared(function: Function, call: Node) -> bool:

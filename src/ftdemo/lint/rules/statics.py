@@ -103,6 +103,12 @@ def _where(places: list[Written]) -> str:
     return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
 
 
+def _sets(event: Event) -> bool:
+    """Whether an event sets a flag: to a number or a truth, as against to what was worked out."""
+    value = strip(event.value) if event.value is not None else None
+    return value is not None and (value.kind in {"number_literal", "true"} or value.text.isupper())
+
+
 @rule(
     "error",
     source=f"{HOWTO}#thread-safety; PEP 630",
@@ -150,7 +156,7 @@ def lazy_static(source: Source) -> Iterator[Found]:
     for variable, places in written(source).items():
         if _is_safe(variable):
             continue
-        lazily = [place for place in places if place.lazily]
+        lazily = [p for p in places if p.lazily and (variable.is_pointer or _sets(p.event))]
         if lazily and (variable.function is not None or variable.is_object):
             first = lazily[0]
             yield Found(
@@ -203,9 +209,12 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 )
 def mutable_static(source: Source) -> Iterator[Found]:
     """All threads and all interpreters share a static: what one writes, another reads half-way."""
+    told = set()  # functions whose plain statics were reported as one
     for variable, places in written(source).items():
-        if _is_safe(variable) or _is_buffer(variable):
+        if _is_safe(variable) or _is_buffer(variable) or variable.function in told:
             continue
+        if variable.function is not None and not variable.is_object:
+            told.add(variable.function)
         if variable.function is not None and any(place.lazily for place in places):
             continue  # lazy-static
         kind = "static" if variable.is_static else "global"
