@@ -144,8 +144,8 @@ def lint(session: nox.Session) -> None:
 def lint_real(session: nox.Session) -> None:
     """Lint real sources: nox -s lint-real -- FOLDER... (the figures in docs/lint.md).
 
-    For each folder, findings by rule, for each 1,000 lines, and lines a second. Two folders NAME-before
-    and NAME-after are a pair: what of the first is gone in the second.
+    For each folder, findings by rule, for each 1,000 lines, and lines a second. Two folders
+    NAME-before and NAME-after are a pair: what of the first is gone in the second.
     """
     session.install(".[lint]")
     session.run("python", "tests/tool/lint_real.py", *session.posargs)

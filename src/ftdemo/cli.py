@@ -113,8 +113,8 @@ def _add_lint(commands: "argparse._SubParsersAction[_Parser]") -> None:
         help="find what relied on the GIL in C and C++ sources",
         description="Parse C and C++ sources and find what relied on the GIL. Nothing is compiled "
         "or run. [tool.ftdemo.lint] in pyproject.toml configures it.",
-        epilog="exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 usage or internal "
-        "error, 3 nothing was analysed",
+        epilog="exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 usage or "
+        "internal error, 3 nothing was analysed",
     )
     lint.add_argument("paths", nargs="*", metavar="PATH", help="a source or a folder of sources")
     lint.add_argument(

@@ -13,9 +13,9 @@ pytest.importorskip("tree_sitter", reason="it has no wheels for free-threaded bu
 pytest.importorskip("tree_sitter_c")
 pytest.importorskip("tree_sitter_cpp")
 
-from ftdemo.cli import main  # noqa: E402
-from ftdemo.lint import LintError, api, lint  # noqa: E402
-from ftdemo.lint.rules import RULES  # noqa: E402
+from ftdemo.cli import main
+from ftdemo.lint import LintError, api, lint
+from ftdemo.lint.rules import RULES
 
 pytestmark = pytest.mark.thread_unsafe(reason="parsers are the process's, and tmp_path is shared")
 
@@ -248,7 +248,9 @@ class TestCommandLine:
         out = capsys.readouterr().out
         assert re.match(r"::error file=.*module\.c,line=6,col=9,title=lazy-static::", out)
 
-    def test_a_run_on_github_is_annotated_and_summarized(self, source, tmp_path, capsys, monkeypatch):
+    def test_a_run_on_github_is_annotated_and_summarized(
+        self, source, tmp_path, capsys, monkeypatch
+    ):
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
         main(["lint", source(LAZY)])
@@ -259,9 +261,14 @@ class TestCommandLine:
         init = "PyMODINIT_FUNC PyInit_acme(void) { return PyModuleDef_Init(&def); }\n"
         declared = "static PyModuleDef_Slot s[] = {\n#ifdef Py_mod_gil\n{Py_mod_gil, Py_MOD_GIL_NOT_USED},\n#endif\n{0}};\n"
         main(["lint", source(LAZY + declared + init)])
-        assert "acme declares that it needs no GIL, and 1 error stands against it" in capsys.readouterr().out
+        assert (
+            "acme declares that it needs no GIL, and 1 error stands against it"
+            in capsys.readouterr().out
+        )
         main(["lint", source(LAZY + init)])
-        assert "acme declares nothing, so that its import turns the GIL on" in capsys.readouterr().out
+        assert (
+            "acme declares nothing, so that its import turns the GIL on" in capsys.readouterr().out
+        )
 
     def test_an_unknown_rule_is_an_error_that_says_so(self, source, capsys):
         assert main(["lint", "--select", "no-such", source(LAZY)]) == 2
@@ -427,9 +434,13 @@ class TestBadInput:
     def test_what_does_not_parse_is_said(self, source):
         result = lint([source(LAZY + "int a[] = {1 2};\n")])
         assert rules_of(result) == {"lazy-static"}
-        assert [(p["line"], p["what"][:14]) for p in result["not_analysed"]] == [(10, "does not parse")]
+        assert [(p["line"], p["what"][:14]) for p in result["not_analysed"]] == [
+            (10, "does not parse")
+        ]
 
-    def test_many_files_in_processes_give_what_one_process_gives(self, source, tmp_path, monkeypatch):
+    def test_many_files_in_processes_give_what_one_process_gives(
+        self, source, tmp_path, monkeypatch
+    ):
         for number in range(6):
             source(LAZY.replace("cache", f"cache{number}"), f"{number}.c")
         alone = lint([str(tmp_path)], jobs=1)

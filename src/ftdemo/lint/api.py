@@ -1,4 +1,4 @@
-"""From paths to findings: reads files, in parallel where there are many, and puts results together."""
+"""From paths to findings: reads files, in parallel where there are many, and joins results."""
 
 import gc
 from collections import Counter
@@ -55,7 +55,7 @@ class NotAnalysed(TypedDict):
 
 
 class Module(TypedDict):
-    """A module that the sources make: whether it declares that it needs no GIL, what is against it."""
+    """A module of the sources: whether it declares that it needs no GIL, what is against it."""
 
     name: str
     path: str
@@ -308,7 +308,7 @@ def _suppress(
                     "function": None,
                     "message": what,
                     "help": "take it out",
-                }  # fmt: skip
+                }
             )
     return kept, suppressed
 

@@ -1,4 +1,4 @@
-"""[tool.ftdemo.lint] in the author's pyproject.toml, and what older versions the project supports."""
+"""[tool.ftdemo.lint] in an author's pyproject.toml, and which versions the project supports."""
 
 import re
 import tomllib

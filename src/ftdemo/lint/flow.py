@@ -1,4 +1,4 @@
-"""What happens in a function, in order: calls, writes, reads, and ways out, each with the locks held.
+"""What happens in a function, in order: calls, writes, reads, ways out, each with the locks held.
 
 The walk keeps to the structure of the code: both branches of an if, a loop's body once. A lock is
 `sure` where every way there took it.
@@ -291,17 +291,12 @@ class Flow:
         return self.expression(node, state_or_none)
 
     def compound_statement(self, node: Node, state: State | None) -> State | None:
-        outer = state
         for child in node.children:
             state = self.statement(child, state)
-        if state is not None:
-            kept = tuple(l for l in state.locks if not (l.kind == "scoped" and l.block is node))
-            tests = state.tests
-            if outer is not None and len(tests) > len(outer.tests):
-                # What a block learned of names that it declares itself says nothing outside.
-                tests = tests[:]
-            state = State(kept, state.detached, tests)
-        return state
+        if state is None:
+            return None
+        ended = [lock for lock in state.locks if lock.kind == "scoped" and lock.block is node]
+        return state._replace(locks=tuple(lock for lock in state.locks if lock not in ended))
 
     def if_statement(self, node: Node, state: State | None) -> State | None:
         condition = node.get("condition")
@@ -605,8 +600,7 @@ class Flow:
             state = self.expression(function, state)
         for argument in arguments:
             state = self.expression(argument, state)
-        state = self.effect(node, name, arguments, state)
-        return state
+        return self.effect(node, name, arguments, state)
 
     def effect(self, node: Node, name: str, arguments: list[Node], state: State) -> State:
         kind = self.lock_kind(node, name, arguments)
@@ -619,7 +613,7 @@ class Flow:
             if name == "PyGILState_Release" and self._was_detached(node):
                 return state._replace(detached=1)
             return state
-        if kind == "unlock" or kind == "end":
+        if kind in {"unlock", "end"}:
             self.events.append(Event("unlock", node, state, name, arguments=tuple(arguments)))
             return self.unlock(node, name, arguments, state, section=kind == "end")
         self.events.append(Event("lock", node, state, name, arguments=tuple(arguments)))
@@ -645,9 +639,9 @@ class Flow:
         )
         lock = Lock(kind, name, objects, node, node.up("compound_statement"), sure)
         kept = tuple(
-            l
-            for l in state.locks
-            if not (l.kind == kind and l.objects == objects and kind != "section")
+            lock
+            for lock in state.locks
+            if not (lock.kind == kind and lock.objects == objects and kind != "section")
         )
         return state._replace(locks=(*kept, lock))
 
@@ -693,7 +687,9 @@ class Flow:
         last = same[-1]
         if last.kind == "scoped":
             return state._replace(
-                locks=tuple(l._replace(sure=False) if l is last else l for l in state.locks)
+                locks=tuple(
+                    lock._replace(sure=False) if lock is last else lock for lock in state.locks
+                )
             )
         return state._replace(locks=tuple(lock for lock in state.locks if lock is not last))
 

@@ -249,7 +249,9 @@ DEFINITIONS = re.compile(
 # Calling a type makes an object; so does a function of the project whose name says so.
 CALLS = re.compile(r"_?PyObject_(Call\w*|Vectorcall\w*)")
 A_TYPE = re.compile(r"\w*[Tt]ype\b|\w*_TYPE\b|cls")
-MAKES = re.compile(r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|(?:new|create|alloc|make)[A-Z]\w*")
+MAKES = re.compile(
+    r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|(?:new|create|alloc|make)[A-Z]\w*"
+)
 # Verbs of functions of C libraries that change what they are given.
 CHANGES = re.compile(
     r"(?:\w*_)?(?:update|reset|push|pop|write|append|insert|remove|seek|advance|feed|flush|consume|Update|Reset|Write|Push|Append|Seek)"

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 # Roles of functions that run before anyone shares the object, or when nobody does any more.
 ALONE = {
-    "new", "init", "dealloc", "clear", "traverse", "exec", "module_init", "finalize", "alloc", "free",
+    "new", "init", "dealloc", "clear", "traverse", "exec", "module_init", "finalize", "alloc",
+    "free",
 }  # fmt: skip
 INIT = {"exec", "module_init"}
 

@@ -37,7 +37,7 @@ def print_result(result: Result, form: str) -> None:
 def _finding(finding: Finding, form: str) -> Block:
     place = f"{finding['path']}:{finding['line']}:{finding['column']}: "
     rule = Styled(finding["rule"], STYLES[finding["severity"]])
-    pieces = [place, rule, f": {finding['message']}"]
+    pieces: list[str | Styled] = [place, rule, f": {finding['message']}"]
     if form == "full":
         pieces.append(f"\n  help: {finding['help']}")
     return pieces

@@ -1,4 +1,4 @@
-"""`/* ftdemo: ignore[rule] reason */`: what the author has looked at, and an ignore that is stale."""
+"""`/* ftdemo: ignore[rule] reason */`: what the author has looked at, and stale ignores."""
 
 import re
 from typing import NamedTuple

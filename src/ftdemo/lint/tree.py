@@ -12,11 +12,6 @@ if TYPE_CHECKING:
 
 DEEPEST = 150
 SPACES = re.compile(r"\s+")
-# Tokens that are worth a node although they have no name in the grammar.
-FIELDS = {
-    "argument", "arguments", "alternative", "body", "condition", "consequence", "declarator", "directive",
-    "field", "function", "initializer", "label", "left", "name", "parameters", "right", "size", "type", "update", "value",
-}  # fmt: skip
 
 
 class ParserMissingError(Exception):

@@ -235,7 +235,7 @@ def nested_section(source: Source) -> Iterator[Found]:
     for function in source.functions:
         for event in function.events:
             if event.kind == "lock" and SECTION_BEGIN.fullmatch(event.name):
-                outer = next((l for l in event.state.locks if l.kind == "section" and l.sure), None)
+                outer = next((o for o in event.state.locks if o.kind == "section" and o.sure), None)
                 if outer is not None and outer.node is not event.node:
                     yield Found(
                         event.node,
@@ -294,9 +294,9 @@ def suspends_section(source: Source) -> Iterator[Found]:
     """Python code, a DECREF, detaching or another lock lets other threads into the section half-way."""
     for function in source.functions:
         for lock in {
-            l.node: l for e in function.events for l in e.state.locks if l.kind == "section"
+            o.node: o for e in function.events for o in e.state.locks if o.kind == "section"
         }.values():
-            inside = [e for e in function.events if any(l.node is lock.node for l in e.state.locks)]
+            inside = [e for e in function.events if any(o.node is lock.node for o in e.state.locks)]
             yield from _suspended(function, inside, lock)
 
 
