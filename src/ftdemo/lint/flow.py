@@ -599,6 +599,8 @@ class Flow:
         if function is not None and function.kind != "identifier":
             state = self.expression(function, state)
         for argument in arguments:
+            if argument.kind == "lambda_expression" and "once" in name.lower():
+                continue  # std::call_once: it runs once, and the others wait
             state = self.expression(argument, state)
         return self.effect(node, name, arguments, state)
 

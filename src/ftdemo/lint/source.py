@@ -60,7 +60,7 @@ ROLES = {
 BY_NAME = (
     (re.compile(r"\w*_(tp_)?dealloc|\w*_destructor|\w*_finali[sz]e|\w*_del"), "dealloc"),
     (re.compile(r"\w*_(tp_)?traverse"), "traverse"),
-    (re.compile(r"\w*_(tp|m)_clear|(\w*_)?module_clear|clear_\w*state"), "clear"),
+    (re.compile(r"\w*_clear|clear_\w*state"), "clear"),
     (re.compile(r"\w*_(tp_)?new(_impl)?|\w*_alloc"), "new"),
     (re.compile(r"\w*_(tp_)?init(_impl)?|\w*___init__(_impl)?"), "init"),
     (re.compile(r"\w*_exec|\w*(module|mod)_?exec\w*|\w*module_init|init_?module\w*"), "exec"),
