@@ -110,7 +110,8 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("clang-format", "--dry-run", "--Werror", *C_SOURCES)
-    session.run("pytest", "-q", "tests/test_c_sources.py")
+    session.run("ftdemo", "lint", "--strict", "--select", "all", "csrc/ready")
+    session.run("pytest", "-q", "tests/tool/test_lint.py")
     session.run("mypy")
     modules = ("_ready", "_legacy", "_single_phase", "_object_header")
     session.run("stubtest", *(f"ftdemo.{module}" for module in modules))
@@ -131,6 +132,17 @@ def guarantees(session: nox.Session) -> None:
     """Write docs/guarantees.md anew, from docstrings and mutants."""
     session.install(".")
     session.run("python", "tools/guarantees.py")
+
+
+@nox.session(name="lint-real")
+def lint_real(session: nox.Session) -> None:
+    """Lint real sources: nox -s lint-real -- FOLDER... (the figures in docs/lint.md).
+
+    For each folder, findings by rule, for each 1,000 lines, and lines a second. Two folders
+    NAME-before and NAME-after are a pair: what of the first is gone in the second.
+    """
+    session.install(".[lint]")
+    session.run("python", "tests/tool/lint_real.py", *session.posargs)
 
 
 @nox.session(name="format")

@@ -32,6 +32,8 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_wheels(commands)
     _add_demo(commands)
+    _add_lint(commands)
+    _add_stress(commands)
     _add_new(commands)
     return main
 
@@ -311,3 +313,187 @@ def _new(options: argparse.Namespace) -> int:
     print("git init && git add .")
     print("nox  # or: uvx --with uv nox")
     return exit_codes.OK
+
+
+def _add_lint(commands: Commands) -> None:
+    command = commands.add_parser(
+        "lint",
+        help="find what relied on the GIL in C and C++ sources",
+        description="Parse C and C++ sources and find what relied on the GIL. Nothing is compiled "
+        "or run. [tool.ftdemo.lint] in pyproject.toml configures it.",
+        epilog="exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 usage or "
+        "internal error, 3 nothing was analysed",
+    )
+    command.add_argument("paths", nargs="*", metavar="PATH", help="a source or a folder of sources")
+    command.add_argument(
+        "--select",
+        action="append",
+        default=[],
+        metavar="RULES",
+        help="run these rules or groups (default, optional, conventions, all), and no others",
+    )
+    command.add_argument(
+        "--ignore", action="append", default=[], metavar="RULES", help="run all but these"
+    )
+    command.add_argument("--strict", action="store_true", help="warnings fail too")
+    command.add_argument(
+        "--baseline",
+        metavar="FILE",
+        help="leave out what is in FILE, an earlier output of --json",
+    )
+    command.add_argument(
+        "--output-format",
+        choices=("full", "concise", "json", "github", "sarif"),
+        default="full",
+        help="how to print findings (default: full)",
+    )
+    command.add_argument(
+        "--json",
+        dest="output_format",
+        action="store_const",
+        const="json",
+        default=argparse.SUPPRESS,
+        help="print one JSON object",
+    )
+    command.add_argument("--schema", action="store_true", help="print the JSON Schema of that object")
+    command.add_argument(
+        "--explain",
+        metavar="RULE",
+        help="print what a rule finds, with wrong and right code (all: of every rule)",
+    )
+    command.add_argument(
+        "--jobs", type=_count, metavar="N", help="processes (default: as many as cores)"
+    )
+    command.set_defaults(run=_lint, parser=command)
+
+
+def _lint(options: argparse.Namespace) -> int:
+    from ftdemo.lint import LintError, api, report
+    from ftdemo.lint.rules import RULES
+
+    if options.schema:
+        from pathlib import Path
+
+        print(Path(api.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
+        return 0
+    if options.explain is not None:
+        names = list(RULES) if options.explain == "all" else [options.explain]
+        if names[0] not in RULES:
+            options.parser.error(f"no rule {names[0]!r}; there are: {', '.join(RULES)}")
+        report.explain(names)
+        return 0
+    if not options.paths:
+        options.parser.error("the following arguments are required: PATH")
+    try:
+        result = api.lint(
+            options.paths,
+            select=[name for text in options.select for name in text.split(",")],
+            ignore=[name for text in options.ignore for name in text.split(",")],
+            baseline=options.baseline,
+            jobs=options.jobs or os.cpu_count() or 1,
+        )
+    except LintError as error:
+        print(f"ftdemo lint: error: {error}", file=sys.stderr)
+        return 2
+    form = "json" if getattr(options, "json", False) else options.output_format
+    report.print_result(result, form)
+    if os.environ.get("GITHUB_ACTIONS") and form != "github":
+        report.report_to_github(result)
+    return api.exit_code(result, strict=options.strict)
+
+
+def _add_stress(commands: Commands) -> None:
+    command = _add_command(
+        commands,
+        "stress",
+        _stress,
+        help="see what goes wrong when threads share an object",
+        description="Let threads collide on the objects of extension types, with the GIL off, and "
+        "report every outcome that no order of the operations explains, every crash, hang and "
+        "broken reference. This calls what the target offers, with arguments that make no sense.",
+    )
+    command.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="an installed distribution, a package, a module, a wheel file, module:Type, or "
+        "'module:Type(...)' for an object that is made in this way",
+    )
+    command.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of that object, and nothing else",
+    )
+    command.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=10.0,
+        metavar="S",
+        help="seconds for each type (default: 10)",
+    )
+    command.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="the most threads that share an object (default: twice as many as cores)",
+    )
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="what random choices start from (default: random)"
+    )
+    command.add_argument(
+        "--pair",
+        nargs="+",
+        default=[],
+        metavar="OPERATION",
+        help="only these operations, one in each thread: 'add(1)', 'next(x)', 'x[0] = y'",
+    )
+    command.add_argument(
+        "--jobs", type=_count, default=1, metavar="N", help="types driven at a time (default: 1)"
+    )
+    command.add_argument(
+        "--only", choices=["crash"], help="look for crashes, hangs and broken references alone"
+    )
+
+
+def _stress(options: argparse.Namespace) -> int:
+    from ftdemo import stress
+    from ftdemo.stress import report, settings
+
+    if options.schema:
+        print(stress.SCHEMA.read_text(encoding="utf-8"), end="")
+        return exit_codes.OK
+    if not options.targets:
+        options.parser.error("the following arguments are required: TARGET")
+    if options.pair and len(options.targets) > 1:
+        options.parser.error("--pair is for one TARGET")
+    interrupted = False
+    try:
+        configured = settings.read(pathlib.Path.cwd())
+        with report.progress() as progress:
+            result = stress.stress(
+                options.targets,
+                seconds=options.seconds,
+                threads=options.threads,
+                seed=options.seed,
+                pair=options.pair,
+                jobs=options.jobs,
+                only=options.only,
+                factories=configured.factories,
+                allow=configured.allow,
+                progress=progress,
+            )
+    except (stress.TargetError, settings.SettingsError) as error:
+        return _error("stress", error)
+    except stress.InterruptedStress as interrupt:
+        result = interrupt.result
+        interrupted = True
+    if options.json:
+        _print_json(result)
+    else:
+        report.print_stress(result)
+    if interrupted:
+        print("interrupted: this is what was seen so far", file=sys.stderr)
+        return exit_codes.ERROR
+    if os.environ.get("GITHUB_ACTIONS"):
+        report.report_to_github(result)
+    return report.exit_code(result)

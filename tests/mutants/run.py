@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 PROJECT = Path(__file__).parent.parent.parent
 COPIED = ["csrc", "src", "tests", "pyproject.toml", "setup.py"]
-LINT = "tests/test_c_sources.py"
+LINT = "tests/tool/test_lint.py"
 HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?P<check>\S+)\n\n---")
 SECONDS = 60  # a hang is a failure too
 PYTEST_FAILED = 1

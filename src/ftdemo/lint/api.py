@@ -1,0 +1,391 @@
+"""From paths to findings: reads files, in parallel where there are many, and joins results."""
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal, NamedTuple, TypedDict
+
+from ftdemo.lint import baseline as baselines
+from ftdemo.lint import config as configs
+from ftdemo.lint import files, suppression
+from ftdemo.lint.baseline import BaselineError
+from ftdemo.lint.config import Config, ConfigError
+from ftdemo.lint.files import File, LeftOut, NoSuchPathError
+from ftdemo.lint.preprocess import decode, preprocess
+from ftdemo.lint.project import Project, Summary, apply, link, summarize
+from ftdemo.lint.rules import RULES
+from ftdemo.lint.rules.declaration import declares
+from ftdemo.lint.source import Source
+from ftdemo.lint.tree import ParserMissingError, parse, parser
+
+# Below this, in bytes, starting processes costs more than they save.
+WORTH_PROCESSES = 500_000
+NOTHING_CHECKED = 3
+MOST_ERRORS = 20  # of one file that are said one by one
+
+
+class LintError(Exception):
+    """The lint cannot run: a path, a rule, a configuration, or the parser is missing."""
+
+
+class Finding(TypedDict):
+    """One place that relied on the GIL. Lines and columns count from 1."""
+
+    rule: str
+    severity: Literal["error", "warning"]
+    path: str
+    line: int
+    column: int
+    end_line: int
+    function: str | None
+    message: str
+    help: str
+
+
+class NotAnalysed(TypedDict):
+    """What was not analysed, so that silence about it says nothing."""
+
+    path: str
+    line: int
+    what: str
+
+
+class Module(TypedDict):
+    """A module of the sources: whether it declares that it needs no GIL, what is against it."""
+
+    name: str
+    path: str
+    declares: bool
+    errors: int
+    warnings: int
+
+
+class Totals(TypedDict):
+    """How many findings there are, and how many are not shown."""
+
+    errors: int
+    warnings: int
+    suppressed: int
+    in_baseline: int
+    lines: int
+
+
+class Result(TypedDict):
+    """What `ftdemo lint --json` prints."""
+
+    version: int
+    files: int
+    functions: int
+    not_analysed: list[NotAnalysed]
+    findings: list[Finding]
+    modules: list[Module]
+    summary: Totals
+
+
+class Report(NamedTuple):
+    """What came of one file."""
+
+    shown: str
+    functions: int
+    lines: int
+    findings: list[Finding]
+    suppressed: int
+    not_analysed: list[NotAnalysed]
+    modules: list[tuple[str, bool]]
+
+
+def lint(
+    paths: Sequence[str],
+    *,
+    select: Sequence[str] = (),
+    ignore: Sequence[str] = (),
+    baseline: str | None = None,
+    jobs: int = 1,
+) -> Result:
+    """Find what relied on the GIL in the C and C++ sources at paths, files or folders of them.
+
+    select and ignore name rules or groups of them (default, optional, conventions, all); without
+    select, the configuration in pyproject.toml says what to run, or else it is the default group.
+    baseline is the path of an earlier result as JSON: its findings are left out. jobs is the number
+    of processes; more than one are started afresh, so that a program that asks for them keeps to
+    the rules of multiprocessing's spawn (`if __name__ == "__main__"`).
+
+    Raises LintError. Nothing of the sources is compiled or run. Thread safety: safe on shared
+    objects, except that the parsers are the process's: call it from one thread at a time.
+    """
+    try:
+        parser(is_cpp=False)
+        found, left_out = files.find(paths)
+        config = configs.read(_folder(paths))
+        config = config._replace(
+            select=tuple(select) or config.select, ignore=(*config.ignore, *ignore)
+        )
+        names = config.rules()
+        known = baselines.read(baseline) if baseline is not None else Counter()
+    except ParserMissingError as error:
+        raise LintError(
+            f"the parser is missing ({error}): pip install 'ftdemo[lint]'. It has no wheels for "
+            "free-threaded builds; from one, run the lint on a build with the GIL: "
+            "uvx --python 3.14 --from 'ftdemo[lint]' ftdemo lint " + " ".join(paths)
+        ) from error
+    except (NoSuchPathError, ConfigError, BaselineError) as error:
+        raise LintError(str(error)) from error
+    reports, unread = _run(found, names, config, jobs)
+    findings = [finding for report in reports for finding in report.findings]
+    kept = baselines.leave_out(findings, known)
+    left_out += unread
+    unanalysed: list[NotAnalysed] = [
+        {"path": out.shown, "line": 1, "what": f"left out: {out.why}"} for out in left_out
+    ]
+    unanalysed += [each for report in reports for each in report.not_analysed]
+    return {
+        "version": 1,
+        "files": len(reports),
+        "functions": sum(report.functions for report in reports),
+        "not_analysed": unanalysed,
+        "findings": kept,
+        "modules": _modules(reports, kept),
+        "summary": {
+            "errors": sum(finding["severity"] == "error" for finding in kept),
+            "warnings": sum(finding["severity"] == "warning" for finding in kept),
+            "suppressed": sum(report.suppressed for report in reports),
+            "in_baseline": len(findings) - len(kept),
+            "lines": sum(report.lines for report in reports),
+        },
+    }
+
+
+def exit_code(result: Result, *, strict: bool = False) -> int:
+    """0 nothing is wrong; 1 there are errors, or, if strict, warnings; 3 nothing was analysed."""
+    if not result["files"]:
+        return NOTHING_CHECKED
+    wrong = result["summary"]["errors"] + (result["summary"]["warnings"] if strict else 0)
+    return 1 if wrong else 0
+
+
+def _folder(paths: Sequence[str]) -> Path:
+    first = Path(paths[0])
+    return first if first.is_dir() else first.parent
+
+
+# Each process reads its share of the files, tells of them, and keeps them until it is told of all.
+
+_sources: list[Source] = []
+
+
+class Loaded(NamedTuple):
+    """What a process tells of its share: what the others need, and which files it left out."""
+
+    summaries: list[Summary]
+    left_out: list[LeftOut]
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep Python's collector out: trees are millions of objects, and all of them stay."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+@_without_collector()
+def load(share: list[File]) -> Loaded:
+    """Read and parse files, and keep them."""
+    _sources.clear()
+    left_out = []
+    summaries = []
+    for file in share:
+        try:
+            data = file.path.read_bytes()
+        except OSError as error:
+            left_out.append(LeftOut(file.shown, f"cannot be read: {error.strerror or error}"))
+            continue
+        if b"\0" in data:
+            left_out.append(LeftOut(file.shown, "no text: it has NUL bytes"))
+            continue
+        text = decode(data)
+        why = files.why_left_out(text)
+        if why:
+            left_out.append(LeftOut(file.shown, why))
+            continue
+        is_cpp = files.is_cpp(file.path, text)
+        try:
+            prepared = preprocess(text, file.path, is_cpp=is_cpp)
+            tree = parse(prepared.code, is_cpp=is_cpp)
+            source = Source(file.path, file.shown, prepared, tree, is_cpp=is_cpp)
+            summaries.append(summarize(source, declares=declares(source)))
+        except RecursionError:
+            left_out.append(LeftOut(file.shown, "nested too deeply"))
+            continue
+        source.supports_older = configs.supports_older(file.path.parent)
+        _sources.append(source)
+    return Loaded(summaries, left_out)
+
+
+@_without_collector()
+def check(project: Project, names: list[str], config: Config) -> list[Report]:
+    """Run rules on the files that were loaded."""
+    reports = []
+    for source in _sources:
+        apply(project, source)
+        reports.append(_check(source, names, config))
+    _sources.clear()
+    return reports
+
+
+def _check(source: Source, names: list[str], config: Config) -> Report:
+    findings: dict[tuple[str, int, int], Finding] = {}
+    not_here = config.ignores(source.path)
+    chosen = [name for name in names if name not in not_here]
+    if source.project.any_declares and not config.select and "gil-undeclared" not in not_here:
+        if "gil-undeclared" not in config.ignore:
+            chosen.append("gil-undeclared")
+    for name in chosen:
+        rule = RULES[name]
+        for found in rule.check(source):
+            line, column = source.place(found.node)
+            function = next((f for f in source.functions if f.line <= line <= f.end_line), None)
+            finding: Finding = {
+                "rule": name,
+                "severity": found.severity or rule.severity,
+                "path": source.shown,
+                "line": line,
+                "column": column,
+                "end_line": source.line(found.node.end),
+                "function": function.name if function is not None else None,
+                "message": found.message,
+                "help": found.help or rule.help,
+            }
+            findings.setdefault((name, line, column), finding)
+    kept, suppressed = _suppress(source, list(findings.values()), chosen)
+    kept.sort(key=lambda finding: (finding["line"], finding["column"], finding["rule"]))
+    declared = declares(source) or (source.project.any_declares and not source.modules)
+    return Report(
+        source.shown,
+        len(source.functions),
+        len(source.starts),
+        kept,
+        suppressed,
+        _unparsed(source),
+        [(name, declared) for name, _ in dict(source.modules).items()],
+    )
+
+
+def _suppress(
+    source: Source, findings: list[Finding], chosen: list[str]
+) -> tuple[list[Finding], int]:
+    ignores = suppression.ignores(source.text.comments)
+    used: set[suppression.Ignore] = set()
+    kept = []
+    for finding in findings:
+        line, end = finding["line"], finding["end_line"]
+        covering = [i for i in ignores if i.covers(finding["rule"], line, end)]
+        used.update(covering)
+        if not covering:
+            kept.append(finding)
+    suppressed = len(findings) - len(kept)
+    for each in ignores:
+        unknown = [rule for rule in each.rules if rule not in RULES]
+        ran = not each.rules or any(rule in chosen for rule in each.rules)
+        if unknown or (each not in used and ran):
+            what = f"there is no rule {unknown[0]}" if unknown else "this ignore ignores nothing"
+            kept.append(
+                {
+                    "rule": "unused-ignore",
+                    "severity": "warning",
+                    "path": source.shown,
+                    "line": each.line,
+                    "column": 1,
+                    "end_line": each.line,
+                    "function": None,
+                    "message": what,
+                    "help": "take it out",
+                }
+            )
+    return kept, suppressed
+
+
+def _unparsed(source: Source) -> list[NotAnalysed]:
+    lines = dict.fromkeys((source.line(start), what) for start, what in source.tree.errors)
+    found: list[NotAnalysed] = []
+    seen = set()
+    for line, what in lines:
+        if line in seen:
+            continue
+        seen.add(line)
+        if len(found) == MOST_ERRORS:
+            rest = len({at for at, _ in lines}) - MOST_ERRORS
+            found.append({"path": source.shown, "line": line, "what": f"{rest} more such places"})
+            break
+        found.append({"path": source.shown, "line": line, "what": f"does not parse: {what}"})
+    return found
+
+
+def _run(
+    found: list[File], names: list[str], config: Config, jobs: int
+) -> tuple[list[Report], list[LeftOut]]:
+    jobs = min(jobs, len(found))
+    if jobs <= 1 or sum(file.size for file in found) < WORTH_PROCESSES:
+        loaded = load(found)
+        project = link(loaded.summaries)
+        project.frozen = config.frozen
+        return check(project, names, config), loaded.left_out
+    shares: list[list[File]] = [[] for _ in range(jobs)]
+    weights = [0] * jobs
+    for file in sorted(found, key=lambda file: -file.size):
+        lightest = weights.index(min(weights))
+        shares[lightest].append(file)
+        weights[lightest] += file.size
+    context = get_context("spawn")
+    # A pool of one process for each share: what it has loaded is there when it checks.
+    pools = [ProcessPoolExecutor(1, mp_context=context) for _ in shares]
+    try:
+        loading: list[Future[Loaded]] = [
+            pool.submit(load, share) for pool, share in zip(pools, shares, strict=True)
+        ]
+        all_loaded = [future.result() for future in loading]
+        project = link([summary for loaded in all_loaded for summary in loaded.summaries])
+        project.frozen = config.frozen
+        checking = [pool.submit(check, project, names, config) for pool in pools]
+        reports = [report for future in checking for report in future.result()]
+    finally:
+        for pool in pools:
+            pool.shutdown(cancel_futures=True)
+    order = {file.shown: number for number, file in enumerate(found)}
+    reports.sort(key=lambda report: order[report.shown])
+    return reports, [out for loaded in all_loaded for out in loaded.left_out]
+
+
+def _modules(reports: list[Report], findings: list[Finding]) -> list[Module]:
+    """Lay each finding at the door of the modules whose file is nearest to it."""
+    makers = [(report.shown, name, says) for report in reports for name, says in report.modules]
+    modules: dict[tuple[str, str], Module] = {
+        (path, name): {"name": name, "path": path, "declares": says, "errors": 0, "warnings": 0}
+        for path, name, says in makers
+    }
+    for finding in findings:
+        own = [m for m in makers if m[0] == finding["path"]]
+        near = own or _nearest(finding["path"], makers)
+        for path, name, _ in near:
+            key: Literal["errors", "warnings"] = (
+                "errors" if finding["severity"] == "error" else "warnings"
+            )
+            modules[path, name][key] += 1
+    return list(modules.values())
+
+
+def _nearest(path: str, makers: list[tuple[str, str, bool]]) -> list[tuple[str, str, bool]]:
+    def shared(other: str) -> int:
+        one, two = Path(path).parent.parts, Path(other).parent.parts
+        return sum(1 for a, b in zip(one, two, strict=False) if a == b) * 100 - len(two)
+
+    best = max((shared(maker[0]) for maker in makers), default=0)
+    return [maker for maker in makers if shared(maker[0]) == best]

@@ -1,0 +1,224 @@
+"""What files know of each other: who calls whom and under which lock, which structs are objects."""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from ftdemo.lint.flow import strip
+from ftdemo.lint.tree import Node
+
+if TYPE_CHECKING:
+    from ftdemo.lint.source import Function, Source
+
+# Roles of functions that run before anyone shares the object, or when nobody does any more.
+ALONE = {
+    "new", "init", "dealloc", "clear", "traverse", "exec", "module_init", "finalize", "alloc",
+    "free",
+}  # fmt: skip
+INIT = {"exec", "module_init"}
+
+
+class Site(NamedTuple):
+    """A call of a function, or another mention of it."""
+
+    callee: str
+    caller: str  # the key of the function that it stands in; "" outside of any
+    is_call: bool
+    locked: bool
+    fresh: tuple[bool, ...]  # for each argument: whether nobody else has seen that object
+
+
+class Summary(NamedTuple):
+    """What one file tells the others."""
+
+    roles: dict[str, frozenset[str]]  # of functions, by key
+    sites: list[Site]
+    objects: set[str]  # structs
+    fields: dict[str, dict[str, str]]  # of structs: safe, object, pointer, inline or value
+    makers: set[str]  # functions that give an object they have just made
+    takers: dict[str, str]  # functions that take or give back a lock
+    declares: bool
+
+
+class Project:
+    """What all files together say."""
+
+    def __init__(self) -> None:
+        self.held: set[str] = set()
+        self.alone: set[str] = set()
+        self.during_init: set[str] = set()
+        self.objects: set[str] = set()
+        self.fields: dict[str, dict[str, str]] = {}
+        self.makers: set[str] = set()
+        self.takers: dict[str, str] = {}
+        self.fresh_arguments: dict[str, list[bool]] = {}
+        self.any_declares = False
+        self.defined: set[str] = set()
+        self.frozen: frozenset[str] = frozenset()
+
+    def defines(self, name: str) -> bool:
+        """Whether a file of the project defines a function of that name."""
+        return name in self.defined
+
+    def makes(self, path: str, name: str) -> bool:
+        """Whether a function gives an object that it has just made."""
+        return name in self.makers or f"{path}:{name}" in self.makers
+
+
+def summarize(source: "Source", *, declares: bool) -> Summary:
+    """Tell what others need to know of a file."""
+    roles: dict[str, frozenset[str]] = {}
+    keys: dict[str, str] = {}
+    for function in source.functions:
+        roles[function.key] = roles.get(function.key, frozenset()) | frozenset(function.roles)
+        keys[function.name] = function.key
+    for _ in range(2):
+        for function in source.functions:
+            if _is_maker(function):
+                source.project.makers.add(function.key)
+    objects = {name for name, struct in source.structs.items() if struct.is_object}
+    objects |= {name for name, target in source.typedefs.items() if target in objects}
+    fields = {
+        name: {f.name: f.sort for f in struct.fields.values()}
+        for name, struct in source.structs.items()
+    }
+    takers = {
+        name: kind
+        for name, kind in source.takers.items()
+        if source.by_name[name].key == name  # not of this file alone
+    }
+    return Summary(
+        roles, _sites(source, keys, roles), objects, fields, source.project.makers, takers, declares
+    )
+
+
+def _sites(source: "Source", keys: dict[str, str], roles: dict[str, frozenset[str]]) -> list[Site]:
+    sites = []
+    seen = set()
+    for function in source.functions:
+        for event in function.events:
+            if event.kind not in {"call", "lock", "unlock"}:
+                continue
+            called = event.node.get("function")
+            seen.add(called)
+            fresh: tuple[bool, ...] = ()
+            if event.name in keys or not event.name.startswith(("Py", "_Py")):
+                fresh = tuple(_is_fresh(function, strip(a), event.node) for a in event.arguments)
+            locked = bool(event.state.locks) or bool(function.clinic_locks)
+            sites.append(Site(keys.get(event.name, event.name), function.key, True, locked, fresh))
+    for node in source.nodes("identifier"):
+        key = keys.get(node.text)
+        parent = node.parent
+        if key is None or parent is None or node in seen:
+            continue
+        if parent.kind in {"function_declarator", "call_expression"} and parent.children[0] is node:
+            continue  # its own definition, a prototype, or a call that nothing reaches
+        if roles[key] - {"by name"}:
+            continue  # the table has told its role
+        sites.append(Site(key, "", False, False, ()))
+    return sites
+
+
+def _is_fresh(function: "Function", argument: Node, before: Node) -> bool:
+    if argument.kind == "identifier":
+        return function.is_fresh(argument.text, before)
+    return argument.text in {"NULL", "nullptr"}
+
+
+def _is_maker(function: "Function") -> bool:
+    """Whether all that a function returns, but NULL, is an object made in it."""
+    if "*" not in function.node.text.split("(", 1)[0]:
+        return False
+    gives = False
+    for event in function.events:
+        if event.kind != "return":
+            continue
+        if event.value is None:
+            return False
+        value = strip(event.value)
+        if value.text in {"NULL", "nullptr", "0"}:
+            continue
+        if value.kind == "call_expression":
+            if value.text.startswith(("PyErr_", "_PyErr")):
+                continue
+            if not function.source.makes(value):
+                return False
+        elif value.kind != "identifier" or not function.is_fresh(value.text, event.node):
+            return False
+        gives = True
+    return gives
+
+
+def link(summaries: Sequence[Summary]) -> Project:
+    """Work out which functions run under a lock alone, and which only where nobody shares."""
+    project = Project()
+    roles: dict[str, frozenset[str]] = {}
+    sites: dict[str, list[Site]] = defaultdict(list)
+    for summary in summaries:
+        for key, those in summary.roles.items():
+            roles[key] = roles.get(key, frozenset()) | those
+        project.objects |= summary.objects
+        project.fields.update(summary.fields)
+        project.makers |= summary.makers
+        project.takers.update(summary.takers)
+        project.any_declares = project.any_declares or summary.declares
+    private = defaultdict(list)  # a file that another includes: its static functions, by name
+    for key in roles:
+        private[key.rpartition(":")[2]].append(key)
+    project.defined = set(private)
+    for summary in summaries:
+        for site in summary.sites:
+            if site.callee in roles:
+                sites[site.callee].append(site)
+            elif len(private[site.callee]) == 1:
+                sites[private[site.callee][0]].append(site)
+
+    def told(key: str) -> frozenset[str]:
+        """Give the roles that are sure: what a name alone says holds where nothing calls it."""
+        those = roles[key]
+        if "by name" not in those:
+            return those
+        called = any(site.is_call for site in sites[key])
+        return frozenset() if called else those - {"by name"}
+
+    def greatest(seeds: set[str], good: Callable[[Site], bool]) -> set[str]:
+        """Give the functions that only good sites and other such functions call."""
+        inside = {key for key in roles if sites.get(key) and not told(key)} | seeds
+        while True:
+            out = {
+                key
+                for key in inside - seeds
+                if not all(s.is_call and (good(s) or s.caller in inside) for s in sites[key])
+            }
+            if not out:
+                return inside
+            inside -= out
+
+    init = {key for key in roles if told(key) & INIT}
+    project.during_init = greatest(init, lambda _: False)
+    alone = {key for key in roles if told(key) & ALONE} | project.during_init
+    project.alone = greatest(alone, lambda site: any(site.fresh[:1]))
+    named = {key for key in roles if re.search(r"(?i)_lock_?held$|_locked$", key)}
+    project.held = greatest(named, lambda site: site.locked)
+    # A helper that some call under a lock, and the others before anyone shares the object.
+    safe = project.alone | project.held
+    for key, calls in sites.items():
+        if not told(key) and all(site.is_call for site in calls):
+            columns = zip(*(site.fresh for site in calls), strict=False)
+            project.fresh_arguments[key] = [all(column) for column in columns]
+    project.held |= greatest(safe, lambda s: s.locked or any(s.fresh[:1])) - project.alone
+    return project
+
+
+def apply(project: Project, source: "Source") -> None:
+    """Tell a file's functions what the project knows of them."""
+    source.project = project
+    for function in source.functions:
+        function.held = function.key in project.held
+        fresh = project.fresh_arguments.get(function.key, [])
+        function.fresh_parameters = {
+            name for name, is_fresh in zip(function.parameters, fresh, strict=False) if is_fresh
+        }
+        function.alone = function.key in project.alone
+        function.during_init = function.key in project.during_init

@@ -1,0 +1,203 @@
+"""The lint's findings, for people and for what reads them: full, concise, json, github, sarif."""
+
+import json
+import os
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ftdemo.lint.api import NOTHING_CHECKED, Finding, Module, NotAnalysed, Result, exit_code
+from ftdemo.lint.rules import RULES, Rule
+from ftdemo.terminal import Block, Styled, Table, show
+
+FORMATS = ("full", "concise", "json", "github", "sarif")
+STYLES = {"error": "bold red", "warning": "bold yellow"}
+NOT_ANALYSED_SHOWN = 5
+
+
+def print_result(result: Result, form: str) -> None:
+    """Print a result in one of the formats."""
+    if form == "json":
+        print(json.dumps(result, indent=2))
+    elif form == "sarif":
+        print(json.dumps(sarif(result), indent=2))
+    elif form == "github":
+        for finding in result["findings"]:
+            print(annotation(finding))
+    else:
+        blocks: list[Block] = [_finding(finding, form) for finding in result["findings"]]
+        if form == "concise":
+            for block in blocks:
+                show(block)
+            blocks = []
+        show(*blocks, *_readiness(result))
+
+
+def _finding(finding: Finding, form: str) -> Block:
+    place = f"{finding['path']}:{finding['line']}:{finding['column']}: "
+    rule = Styled(finding["rule"], STYLES[finding["severity"]])
+    pieces: list[str | Styled] = [place, rule, f": {finding['message']}"]
+    if form == "full":
+        pieces.append(f"\n  help: {finding['help']}")
+    return pieces
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def verdict(module: Module) -> str:
+    """Say in one sentence whether a module is ready."""
+    errors, warnings = module["errors"], module["warnings"]
+    against = [_count(n, what) for n, what in ((errors, "error"), (warnings, "warning")) if n]
+    stands = "stands" if errors + warnings == 1 else "stand"
+    if module["declares"]:
+        says = f"{module['name']} declares that it needs no GIL"
+        if against:
+            return f"{says}, and {' and '.join(against)} {stands} against it"
+        return f"{says}, and nothing was found against it"
+    says = f"{module['name']} declares nothing, so that its import turns the GIL on"
+    if against:
+        return f"{says}; {' and '.join(against)} {stands} against a declaration"
+    return f"{says}; nothing was found against a declaration"
+
+
+def _readiness(result: Result) -> list[Block]:
+    blocks: list[Block] = []
+    counts = Counter((f["rule"], f["severity"]) for f in result["findings"])
+    if counts:
+        table = Table("rule", "severity", "findings")
+        for (rule, severity), count in sorted(
+            counts.items(), key=lambda item: (item[0][1], -item[1])
+        ):
+            table.add_row(rule, Styled(severity, STYLES[severity]), str(count))
+        blocks.append(table)
+    if result["modules"]:
+        blocks.append("\n".join(verdict(module) for module in result["modules"]))
+    if result["not_analysed"]:
+        blocks.append(_not_analysed(result["not_analysed"]))
+    summary = result["summary"]
+    line = (
+        f"{_count(result['files'], 'file')}, {_count(result['functions'], 'function')}, "
+        f"{_count(summary['lines'], 'line')}: {_count(summary['errors'], 'error')}, "
+        f"{_count(summary['warnings'], 'warning')}"
+    )
+    if summary["suppressed"]:
+        line += f", {summary['suppressed']} suppressed"
+    if summary["in_baseline"]:
+        line += f", {summary['in_baseline']} in the baseline"
+    if exit_code(result) == NOTHING_CHECKED:
+        line = "Nothing was analysed: there is no C or C++ source here."
+    return [*blocks, line]
+
+
+def _not_analysed(places: list[NotAnalysed]) -> str:
+    lines = [f"not analysed: {_count(len(places), 'place')}, of which silence says nothing"]
+    lines += [f"  {p['path']}:{p['line']}: {p['what']}" for p in places[:NOT_ANALYSED_SHOWN]]
+    if len(places) > NOT_ANALYSED_SHOWN:
+        lines.append(f"  and {len(places) - NOT_ANALYSED_SHOWN} more (--json has them all)")
+    return "\n".join(lines)
+
+
+def _escape(text: str, *, is_property: bool = False) -> str:
+    for character, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
+        text = text.replace(character, escaped)
+    return text.replace(":", "%3A").replace(",", "%2C") if is_property else text
+
+
+def annotation(finding: Finding) -> str:
+    """Make a workflow command of GitHub Actions of a finding."""
+    path = _escape(finding["path"], is_property=True)
+    place = f"file={path},line={finding['line']},col={finding['column']}"
+    message = _escape(f"{finding['message']}. {finding['help']}")
+    return f"::{finding['severity']} {place},title={finding['rule']}::{message}"
+
+
+def report_to_github(result: Result) -> None:
+    """Annotate a run of GitHub Actions, on stderr, and add to the job's summary."""
+    for finding in result["findings"]:
+        print(annotation(finding), file=sys.stderr)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        counts = Counter((f["severity"], f["rule"]) for f in result["findings"])
+        lines = ["### ftdemo lint", "", *(f"- {verdict(module)}" for module in result["modules"])]
+        if counts:
+            lines += ["", "| rule | severity | findings |", "|---|---|---|"]
+            lines += [
+                f"| {rule} | {severity} | {n} |" for (severity, rule), n in sorted(counts.items())
+            ]
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n\n")
+
+
+def sarif(result: Result) -> dict[str, Any]:
+    """Make a SARIF 2.1.0 log of a result."""
+    names = sorted({finding["rule"] for finding in result["findings"]})
+    return {
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {
+                    "driver": {"name": "ftdemo lint", "rules": [_sarif_rule(n) for n in names]}
+                },
+                "columnKind": "unicodeCodePoints",
+                "results": [
+                    {
+                        "ruleId": finding["rule"],
+                        "ruleIndex": names.index(finding["rule"]),
+                        "level": finding["severity"],
+                        "message": {"text": f"{finding['message']}. {finding['help']}"},
+                        "locations": [
+                            {
+                                "physicalLocation": {
+                                    "artifactLocation": {"uri": _uri(finding["path"])},
+                                    "region": {
+                                        "startLine": finding["line"],
+                                        "startColumn": finding["column"],
+                                        "endLine": finding["end_line"],
+                                    },
+                                }
+                            }
+                        ],
+                    }
+                    for finding in result["findings"]
+                ],
+            }
+        ],
+    }
+
+
+def _uri(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+def _sarif_rule(name: str) -> dict[str, Any]:
+    rule = RULES.get(name)
+    text = rule.hazard if rule is not None else "An ignore that ignores nothing."
+    level = rule.severity if rule is not None else "warning"
+    return {
+        "id": name,
+        "shortDescription": {"text": text},
+        "defaultConfiguration": {"level": level},
+    }
+
+
+def explain(names: list[str]) -> None:
+    """Print what rules find, where that is written, and code that is wrong and right."""
+    blocks: list[Block] = []
+    for name in names:
+        rule = RULES[name]
+        blocks += [[Styled(rule.name, "bold"), f" ({_group(rule)}): {rule.hazard}"]]
+        blocks += [f"help: {rule.help}", f"source: {rule.source}"]
+        blocks += [f"wrong:\n{rule.wrong}", f"right:\n{rule.right}"]
+        if rule.ignore:
+            blocks.append(f"ignore it when {rule.ignore}")
+    show(*blocks)
+
+
+def _group(rule: Rule) -> str:
+    return rule.severity if rule.group == "default" else f"{rule.severity}, only if selected"

@@ -1,0 +1,584 @@
+"""Fields of objects that threads share: filled, written, stepped on and handed out with no lock."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ftdemo.lint.flow import Event, called_name, strip
+from ftdemo.lint.names import CHANGES, SETS_REFERENCE
+from ftdemo.lint.project import ALONE
+from ftdemo.lint.rules.emptiness import filled_when_null
+from ftdemo.lint.rules.references import is_frozen, is_private
+from ftdemo.lint.rules.rule import Found, rule
+from ftdemo.lint.source import Function, Source, root_name
+from ftdemo.lint.tree import Node
+
+HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
+SETTLED = re.compile(
+    r"constant (after|once)|written by|guarded by:?\s*(?!.*(self|lock|mutex|section))",
+    re.IGNORECASE,
+)
+STATE = re.compile(
+    r"PyModule_GetState|PyType_GetModuleState|_?(get|find)_\w*state\w*|\w*_(get_)?(module_)?state"
+)
+
+
+class Access(NamedTuple):
+    """A read or a write of a field: by what, of which struct's, on which object."""
+
+    event: Event
+    function: Function
+    struct: str
+    field: str
+    root: str
+    writes: bool
+    locked: bool
+    lazily: bool
+
+
+def accesses(source: Source) -> list[Access]:
+    """Find the reads and writes of fields of objects that others may have at the same time."""
+    if "accesses" not in source.cache:
+        found = []
+        for function in source.functions:
+            if _is_alone(function):
+                continue
+            for event in function.events:
+                access = _access(event, function)
+                if access is not None:
+                    found.append(access)
+        source.cache["accesses"] = found
+    return source.cache["accesses"]  # type: ignore[return-value]
+
+
+def _is_alone(function: Function) -> bool:
+    if function.alone or function.during_init:
+        return True
+    roles = function.roles
+    return bool(roles & ALONE) and not roles - ALONE - {"by name"}
+
+
+def _access(event: Event, function: Function) -> Access | None:
+    node = event.target if event.kind in {"write", "read"} else None
+    writes = event.kind == "write"
+    if event.kind == "call" and event.name in SETS_REFERENCE and event.arguments:
+        node, writes = event.arguments[0], True
+    handed = False
+    if event.kind == "call" and node is None and CHANGES.fullmatch(event.name):
+        node, writes, handed = _handed_over(event, function), True, True
+    if node is None:
+        return None
+    node = strip(node) if node.kind != "pointer_expression" or event.kind != "write" else node
+    while node.kind == "subscript_expression":
+        return None  # an element: its container's affair
+    if node.kind != "field_expression":
+        return None
+    base, field = node.get("argument"), node.get("field")
+    if base is None or field is None:
+        return None
+    inline = ""
+    while strip(base).kind == "field_expression" and _is_dot(node):
+        node = strip(base)
+        inline = field.text
+        base, field = node.get("argument"), node.get("field")
+        if base is None or field is None:
+            return None
+    struct = _shared_struct(function, base, event.node)
+    if not struct:
+        return None
+    root = f"{function.flow.root(base)}->{field.text}"
+    locked = function.is_locked(event.state)
+    lazily = writes and not inline and filled_when_null(event, root, function)
+    sort = function.source.project.fields.get(struct, {}).get(field.text, "")
+    if handed and sort not in {"pointer", "inline"}:
+        return None
+    if (sort == "safe" and not lazily) or field.text.startswith("ob_"):
+        return None  # atomic, or a lock; but one that is made when it is first needed counts
+    return Access(event, function, struct, field.text, root, writes, locked, lazily)
+
+
+def _handed_over(event: Event, function: Function) -> Node | None:
+    """Give the field that a method hands to a function of a C library, which changes it."""
+    source = function.source
+    if event.name in source.by_name or event.name.startswith(("Py", "_Py")) or not event.arguments:
+        return None
+    called = event.node.get("function")
+    if called is None or called.kind != "identifier" or source.project.defines(event.name):
+        return None
+    first = strip(event.arguments[0])
+    return first if first.kind == "field_expression" else None
+
+
+def _is_dot(node: Node) -> bool:
+    field = node.get("field")
+    return field is not None and node.code[field.start - 1] == "."
+
+
+def _shared_struct(function: Function, base: Node, before: Node) -> str:
+    """Give the struct of an object that others may have, or "": it is none, or not shared."""
+    project = function.source.project
+    struct = function.struct_of(base)
+    root = function.flow.root(base)
+    name = root_name(root)
+    if not root.replace("_", "a").isalnum():
+        return ""  # reached through something else
+    value = function.flow.aliases.get(strip(base).text)
+    if value is not None and value.kind == "call_expression":
+        called = called_name(value)
+        if STATE.fullmatch(called):
+            return struct or "module state"
+    is_object = struct in project.objects
+    if (
+        not is_object
+        and name == function.first
+        and function.roles - {"by name"}
+        and struct not in project.fields
+    ):
+        is_object = bool(function.roles & {"method", "getter", "setter"}) or any(
+            r.startswith("slot") for r in function.roles
+        )
+        struct = struct or "self"
+    if not is_object:
+        return ""
+    if name not in function.parameters:
+        if function.is_fresh(name, before) or function.is_fresh(strip(base).text, before):
+            return ""
+        values = function.values.get(name, [])
+        if name in function.flow.types and not values:
+            return ""
+    elif function.is_fresh(strip(base).text, before):
+        return ""
+    return struct
+
+
+def _is_settled(source: Source, struct: str, field: str) -> bool:
+    """Whether a comment says that a field does not change, or what else guards it."""
+    found = source.structs.get(struct)
+    node = found.fields[field].node if found is not None and field in found.fields else None
+    if node is None:
+        return False
+    first, last = source.line(node.start), source.line(node.end)
+    return any(
+        SETTLED.search(" ".join(comment.text.split()))
+        for comment in source.text.comments
+        if first - 1 <= comment.end_line <= last or comment.line == last
+    )
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#thread-safety",
+    help="fill it in tp_new, or look and fill in one critical section on the object",
+    wrong="""
+typedef struct {
+    PyObject_HEAD
+    PyObject *cache;
+} Thing;
+static PyObject *
+get(Thing *self, void *closure)
+{
+    if (self->cache == NULL) {
+        self->cache = PyDict_New(); // !
+    }
+    return Py_XNewRef(self->cache);
+}
+static PyGetSetDef getset[] = {{"cache", (getter)get, NULL, NULL, NULL}, {NULL}};
+""",
+    right="""
+typedef struct {
+    PyObject_HEAD
+    PyObject *cache;
+} Thing;
+static PyObject *
+get(Thing *self, void *closure)
+{
+    PyObject *result;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->cache == NULL) {
+        self->cache = PyDict_New();
+    }
+    result = Py_XNewRef(self->cache);
+    Py_END_CRITICAL_SECTION();
+    return result;
+}
+static PyGetSetDef getset[] = {{"cache", (getter)get, NULL, NULL, NULL}, {NULL}};
+""",
+)
+def lazy_field(source: Source) -> Iterator[Found]:
+    """Two threads find a field empty and both fill it: one object leaks, or is freed while in use."""
+    for access in accesses(source):
+        if access.lazily and not access.locked and _is_pointer(source, access):
+            yield Found(
+                access.event.node,
+                f"{access.function.name}() fills {access.field} when it finds it empty, with no lock",
+            )
+
+
+def _is_pointer(source: Source, access: Access) -> bool:
+    sort = source.project.fields.get(access.struct, {}).get(access.field, "pointer")
+    return sort in {"pointer", "object", "safe"}
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#thread-safety; CPython Doc/library/threadsafety.rst on iterators",
+    help="look and step on in one critical section on the iterator",
+    ignore="the documentation says that each thread needs an iterator of its own, and two threads cannot crash it",
+    wrong="""
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t index;
+} Iterator;
+static PyObject *
+iterator_next(Iterator *self)
+{
+    return PyLong_FromSsize_t(self->index++); // !
+}
+static PyType_Slot slots[] = {{Py_tp_iternext, iterator_next}, {0, NULL}};
+""",
+    right="""
+typedef struct {
+    PyObject_HEAD
+    Py_ssize_t index;
+} Iterator;
+static PyObject *
+iterator_next(Iterator *self)
+{
+    Py_ssize_t index;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    index = self->index++;
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromSsize_t(index);
+}
+static PyType_Slot slots[] = {{Py_tp_iternext, iterator_next}, {0, NULL}};
+""",
+)
+def iterator_unlocked(source: Source) -> Iterator[Found]:
+    """Threads that share an iterator step on it at once: an item comes twice, or beyond the end."""
+    for function, places in _iterator_writes(source).items():
+        fields = ", ".join(dict.fromkeys(place.field for place in places))
+        yield Found(places[0].event.node, f"{function.name}() steps on {fields} with no lock")
+
+
+def _iterator_writes(source: Source) -> dict[Function, list[Access]]:
+    """Give the unlocked writes of each tp_iternext, and of what it alone calls."""
+    steppers = {f.name: f for f in source.functions if _is_iternext(f)}
+    callers: dict[str, set[str]] = defaultdict(set)
+    for function in source.functions:
+        for event in function.events:
+            if event.kind == "call":
+                callers[event.name].add(function.name)
+    for function in source.functions:
+        calling = callers.get(function.name, set())
+        if (
+            not function.roles
+            and calling
+            and calling <= set(steppers)
+            and function.name not in steppers
+        ):
+            steppers[function.name] = steppers[sorted(calling)[0]]
+    found: dict[Function, list[Access]] = defaultdict(list)
+    for access in accesses(source):
+        if access.writes and not access.locked and access.function.name in steppers:
+            if access.root.startswith(f"{access.function.first}->"):
+                found[steppers[access.function.name]].append(access)
+    return found
+
+
+def _is_iternext(function: Function) -> bool:
+    if "slot tp_iternext" in function.roles:
+        return True
+    return not function.roles and bool(re.fullmatch(r"\w*_(tp_)?iter_?next", function.name))
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#thread-safety",
+    help="Py_BEGIN_CRITICAL_SECTION(self) around it and around what reads it, or an atomic type",
+    ignore="the object never leaves one thread, and the documentation says so",
+    wrong="""
+typedef struct {
+    PyObject_HEAD
+    long count;
+} Counter;
+static PyObject *
+increment(Counter *self, PyObject *unused)
+{
+    self->count++; // !
+    Py_RETURN_NONE;
+}
+static PyObject *
+get(Counter *self, PyObject *unused)
+{
+    return PyLong_FromLong(self->count);
+}
+static PyMethodDef methods[] = {
+    {"increment", (PyCFunction)increment, METH_NOARGS, NULL},
+    {"get", (PyCFunction)get, METH_NOARGS, NULL},
+    {NULL},
+};
+""",
+    right="""
+typedef struct {
+    PyObject_HEAD
+    long count;
+    long size; /* constant after counter_new() */
+    _Atomic long calls;
+} Counter;
+static void
+add_lock_held(Counter *self)
+{
+    self->count++;
+}
+static PyObject *
+increment(Counter *self, PyObject *unused)
+{
+    self->calls++;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    add_lock_held(self);
+    Py_END_CRITICAL_SECTION();
+    Py_RETURN_NONE;
+}
+static PyObject *
+counter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Counter *self = (Counter *)type->tp_alloc(type, 0);
+    self->count = 1;
+    return (PyObject *)self;
+}
+static PyMethodDef methods[] = {{"increment", (PyCFunction)increment, METH_NOARGS, NULL}, {NULL}};
+""",
+)
+def field_unlocked(source: Source) -> Iterator[Found]:
+    """A field that a method writes with no lock: another thread reads it half-way, or the step is lost."""
+    lazily = {
+        a.event for a in accesses(source) if a.lazily and not a.locked and _is_pointer(source, a)
+    }
+    stepping = {a.event for places in _iterator_writes(source).values() for a in places}
+    fields: dict[tuple[str, str], list[Access]] = defaultdict(list)
+    for access in accesses(source):
+        fields[access.struct, access.field].append(access)
+    for (struct, field), places in fields.items():
+        bare = [a for a in places if a.writes and not a.locked]
+        bare = [a for a in bare if a.event not in lazily and a.event not in stepping]
+        if not bare or _is_settled(source, struct, field) or field in source.project.frozen:
+            continue
+        readers = [a for a in places if not a.writes and not a.locked]
+        names = list(dict.fromkeys(f"{a.function.name}()" for a in bare))
+        message = f"{field} of {struct} is written with no lock in {', '.join(names[:4])}"
+        others = list(
+            dict.fromkeys(
+                f"{a.function.name}()" for a in readers if f"{a.function.name}()" not in names
+            )
+        )
+        if others:
+            message += f", and read in {', '.join(others[:3])}" + (
+                " and others" if len(others) > 3 else ""
+            )
+        yield Found(bare[0].event.node, message)
+
+
+@rule(
+    "warning",
+    source="https://docs.python.org/3/c-api/structures.html#member-flags",
+    help="replace the row by a PyGetSetDef whose functions take the lock",
+    wrong="""
+typedef struct {
+    PyObject_HEAD
+    PyObject *value;
+} Box;
+static PyObject *
+set(Box *self, PyObject *value)
+{
+    Py_BEGIN_CRITICAL_SECTION(self);
+    Py_XSETREF(self->value, Py_NewRef(value));
+    Py_END_CRITICAL_SECTION();
+    Py_RETURN_NONE;
+}
+static PyMethodDef methods[] = {{"set", (PyCFunction)set, METH_O, NULL}, {NULL}};
+static PyMemberDef members[] = {
+    {"value", Py_T_OBJECT_EX, offsetof(Box, value), Py_READONLY, NULL}, // !
+    {NULL},
+};
+""",
+    right="""
+typedef struct {
+    PyObject_HEAD
+    PyObject *value;
+    PyObject *name;
+} Box;
+static PyObject *
+set(Box *self, PyObject *value)
+{
+    Py_BEGIN_CRITICAL_SECTION(self);
+    Py_XSETREF(self->value, Py_NewRef(value));
+    Py_END_CRITICAL_SECTION();
+    Py_RETURN_NONE;
+}
+static PyMethodDef methods[] = {{"set", (PyCFunction)set, METH_O, NULL}, {NULL}};
+static PyMemberDef members[] = {
+    {"name", Py_T_OBJECT_EX, offsetof(Box, name), Py_READONLY, NULL},
+    {NULL},
+};
+""",
+)
+def member_exposed(source: Source) -> Iterator[Found]:
+    """A row of PyMemberDef reads and writes the field by itself, without the lock that methods take."""
+    guarded = {
+        (a.struct, a.field): a.function.name for a in accesses(source) if a.writes and a.locked
+    }
+    for kind, _, rows in source.tables:
+        for row in rows if kind == "PyMemberDef" else ():
+            match = re.search(r"offsetof\s*\(\s*(?:struct\s+)?(\w+)\s*,\s*(\w+)", row.text)
+            if match is None:
+                continue
+            writable = not re.search(r"READONLY|\b1\s*[,}]", row.text[match.end() :])
+            exposes = re.search(r"\b(_?Py_)?T_OBJECT(_EX)?\b", row.text) or writable
+            writer = guarded.get((match[1], match[2]))
+            if exposes and writer:
+                yield Found(
+                    row, f"{match[2]}, which {writer}() writes under a lock, is exposed without it"
+                )
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#thread-safety",
+    help="write before the end of the section, or read again in a section of the write",
+    wrong="""
+typedef struct {
+    PyObject_HEAD
+    long next;
+} Tickets;
+static PyObject *
+take(Tickets *self, PyObject *unused)
+{
+    long ticket;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    ticket = self->next;
+    Py_END_CRITICAL_SECTION();
+    self->next = ticket + 1; // !
+    return PyLong_FromLong(ticket);
+}
+static PyMethodDef methods[] = {{"take", (PyCFunction)take, METH_NOARGS, NULL}, {NULL}};
+""",
+    right="""
+typedef struct {
+    PyObject_HEAD
+    long next;
+} Tickets;
+static PyObject *
+take(Tickets *self, PyObject *unused)
+{
+    long ticket;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    ticket = self->next;
+    self->next = ticket + 1;
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromLong(ticket);
+}
+static PyMethodDef methods[] = {{"take", (PyCFunction)take, METH_NOARGS, NULL}, {NULL}};
+""",
+)
+def written_after_unlock(source: Source) -> Iterator[Found]:
+    """What was read under a lock is written back after it: what came between is lost."""
+    read_under: dict[tuple[Function, str], Access] = {}
+    for access in accesses(source):
+        key = (access.function, access.root)
+        if not access.writes and access.event.state.locks:
+            read_under.setdefault(key, access)
+        elif access.writes and not access.locked and key in read_under:
+            before = read_under[key]
+            if before.event.node.start < access.event.node.start:
+                line = source.line(before.event.node.start)
+                yield Found(
+                    access.event.node,
+                    f"{access.field} is read under a lock in line {line} and written after it",
+                )
+
+
+LOOKS = re.compile(
+    r"_?PyDict_(GetItem\w*|Contains\w*)|PyMapping_HasKey\w*|PyObject_GetItem|PySequence_Contains"
+)
+ACTS = re.compile(r"_?PyDict_(SetItem|DelItem)\w*|PyObject_(SetItem|DelItem)")
+
+
+@rule(
+    "warning",
+    source="https://docs.python.org/3/c-api/dict.html#c.PyDict_SetDefaultRef",
+    help="PyDict_SetDefaultRef() or PyDict_Pop() does both as one step; or one critical section around both",
+    wrong="""
+static PyObject *
+intern(PyObject *self, PyObject *key)
+{
+    int found = PyDict_Contains(cache, key);
+    if (found == 0) {
+        PyDict_SetItem(cache, key, key); // !
+    }
+    Py_RETURN_NONE;
+}
+""",
+    right="""
+static PyObject *
+intern(PyObject *self, PyObject *key)
+{
+    PyObject *result;
+    PyDict_SetDefaultRef(cache, key, key, &result);
+    return result;
+}
+static PyObject *
+locked(PyObject *self, PyObject *key)
+{
+    Py_BEGIN_CRITICAL_SECTION(cache);
+    if (PyDict_Contains(cache, key) == 0) {
+        PyDict_SetItem(cache, key, key);
+    }
+    Py_END_CRITICAL_SECTION();
+    PyObject *own = PyDict_New();
+    if (PyDict_Contains(own, key) == 0) {
+        PyDict_SetItem(own, key, key);
+    }
+    return own;
+}
+""",
+)
+def check_then_act(source: Source) -> Iterator[Found]:
+    """Between the look into a dict and the change, another thread may have done the same."""
+    for function in source.functions:
+        if _is_alone(function) and "by name" not in function.roles:
+            continue
+        if function.during_init or function.always_locked:
+            continue
+        looked: dict[tuple[str, str], Event] = {}
+        for event in function.events:
+            if event.kind != "call" or len(event.arguments) < 2:
+                continue
+            looks, acts = LOOKS.fullmatch(event.name), ACTS.fullmatch(event.name)
+            if not looks and not acts:
+                continue
+            container = event.arguments[0]
+            key = (function.flow.root(container), function.flow.root(event.arguments[1]))
+            if looks:
+                looked.setdefault(key, event)
+            elif key in looked:
+                before = looked.pop(key)
+                common = {lock.node for lock in before.state.locks} & {
+                    lock.node for lock in event.state.locks
+                }
+                if (
+                    common
+                    or is_private(function, container, event.node)
+                    or is_frozen(function, container)
+                ):
+                    continue
+                if not (
+                    before.name.startswith(("PyDict", "_PyDict"))
+                    or event.name.startswith(("PyDict", "_PyDict"))
+                ):
+                    continue
+                yield Found(
+                    event.node,
+                    f"{before.name}() in line {source.line(before.node.start)} looks into "
+                    f"{strip(container).text[:40]}, and {event.name}() then changes it: not one step",
+                )

@@ -1,0 +1,599 @@
+"""References that another thread may let go of, and containers that it may change meanwhile."""
+
+import re
+from collections.abc import Iterator
+
+from ftdemo.lint.flow import Event, call_arguments, called_name, strip
+from ftdemo.lint.names import (
+    BORROWING,
+    BORROWS_FROM_INTERPRETER,
+    DECREF,
+    REFERENCE_OUT,
+    REFERENCE_RETURNED,
+)
+from ftdemo.lint.rules.rule import Found, rule
+from ftdemo.lint.source import Function, Source, is_keywords, is_null, root_name
+from ftdemo.lint.tree import Node
+
+HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
+INCREF = {"Py_INCREF", "Py_XINCREF", "Py_NewRef", "Py_XNewRef", "Py_IncRef"}
+# Roles in which nobody else has the object: what it refers to is not shared either.
+ENDING = {"dealloc", "traverse", "clear", "finalize", "free"}
+
+
+def is_private(function: Function, container: Node, before: Node) -> bool:
+    """Whether nobody else can have a container: made here, or the keywords of this call."""
+    inner = strip(container)
+    if inner.kind == "call_expression" and function.source.makes(inner):
+        return True
+    root = function.flow.root(container)
+    name = root_name(root)
+    if inner.kind == "identifier" and function.is_fresh(inner.text, before):
+        return True
+    if root != name:  # a field of an object that is made here
+        return function.is_fresh(name, before)
+    return is_keywords(name) or function.is_fresh(name, before)
+
+
+def is_frozen(function: Function, container: Node) -> bool:
+    """Whether the configuration says that a field or variable does not change any more."""
+    frozen = function.source.project.frozen
+    root = function.flow.root(container)
+    inner = strip(container)
+    value = function.flow.aliases.get(inner.text, inner)
+    called = called_name(value) if value.kind == "call_expression" else ""
+    return bool(frozen & {root, root.rpartition("->")[2], inner.text, called})
+
+
+def is_only_compared(function: Function, call: Node) -> bool:
+    """Whether all that happens to what a call gives is a comparison with NULL."""
+    if is_comparison(call):
+        return True
+    parent = call.parent
+    while parent is not None and parent.kind in {"cast_expression", "parenthesized_expression"}:
+        if is_comparison(parent):
+            return True
+        parent = parent.parent
+    if parent is None:
+        return False
+    if parent.kind == "expression_statement":
+        return True  # for its effect
+    name = ""
+    if parent.kind == "init_declarator":
+        declarator = parent.get("declarator")
+        name = (
+            declarator.children[-1].text if declarator is not None and declarator.children else ""
+        )
+        name = name.lstrip("* ")
+    elif parent.kind == "assignment_expression":
+        left = parent.get("left")
+        name = left.text if left is not None and left.kind == "identifier" else ""
+        if is_comparison(parent) and not name:
+            return True
+    if not name or name not in function.names:
+        return False
+    uses = [n for n in function.names[name] if n.start > call.start]
+    return all(is_comparison(use) or _is_target(use) for use in uses)
+
+
+def _is_target(node: Node) -> bool:
+    parent = node.parent
+    return (
+        parent is not None and parent.kind == "assignment_expression" and parent.get("left") is node
+    )
+
+
+def is_comparison(node: Node) -> bool:
+    """Whether a value is used as a truth value, or compared with NULL, and in no other way."""
+    parent = node.parent
+    while parent is not None and parent.kind in {"parenthesized_expression", "condition_clause"}:
+        node, parent = parent, parent.parent
+    if parent is None:
+        return False
+    if parent.kind == "binary_expression":
+        if parent.op in {"&&", "||"}:
+            return True
+        if parent.op in {"==", "!="}:
+            left, right = parent.get("left"), parent.get("right")
+            other = right if left is node else left
+            return other is not None and (
+                is_null(other) or strip(other).kind in {"identifier", "unary_expression"}
+            )
+        return False
+    if parent.kind == "unary_expression" and parent.op == "!":
+        return True
+    if parent.kind in {
+        "if_statement",
+        "while_statement",
+        "conditional_expression",
+        "for_statement",
+    }:
+        return parent.get("condition") is node
+    return False
+
+
+def variable_given(call: Node) -> str:
+    """Give the variable that a call's value goes to, or ""."""
+    node = call.parent
+    while node is not None and node.kind in {"cast_expression", "parenthesized_expression"}:
+        node = node.parent
+    if node is None:
+        return ""
+    if node.kind == "init_declarator":
+        declarator = node.get("declarator")
+        while declarator is not None and declarator.kind != "identifier":
+            declarator = declarator.get("declarator")
+        return declarator.text if declarator is not None else ""
+    if node.kind == "assignment_expression":
+        left = node.get("left")
+        return left.text if left is not None and left.kind == "identifier" else ""
+    return ""
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#borrowed-references; CPython Doc/data/refcounts.dat, threadsafety.dat",
+    help="call what gives a strong reference",
+    ignore="nothing can change the container any more, and other threads could not before",
+    wrong="""
+static PyObject *
+look_up(PyObject *self, PyObject *key)
+{
+    PyObject *value = PyDict_GetItemWithError(cache, key); // !
+    if (value == NULL) {
+        return NULL;
+    }
+    return PyObject_Str(value);
+}
+static PyObject *
+first(PyObject *self, PyObject *list)
+{
+    return Py_XNewRef(PyList_GetItem(list, 0)); // !
+}
+""",
+    right="""
+static PyObject *
+look_up(PyObject *self, PyObject *key)
+{
+    PyObject *value;
+    if (PyDict_GetItem(cache, key) != NULL) {
+        count();
+    }
+    if (PyDict_GetItemRef(cache, key, &value) < 0) {
+        return NULL;
+    }
+    return value;
+}
+static PyObject *
+first(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *list = PyList_New(1);
+    use(PyList_GET_ITEM(list, 0));
+    use(PyDict_GetItemString(kwargs, "name"));
+    return list;
+}
+static PyObject *
+locked(PyObject *self, PyObject *list)
+{
+    PyObject *item;
+    Py_BEGIN_CRITICAL_SECTION(list);
+    item = Py_NewRef(PyList_GET_ITEM(list, 0));
+    Py_END_CRITICAL_SECTION();
+    return item;
+}
+""",
+)
+def borrowed_reference(source: Source) -> Iterator[Found]:
+    """A borrowed reference into what others can see may be freed before it is used, or taken hold of."""
+    for function in source.functions:
+        if function.during_init:
+            continue
+        fast = _fast_sequences(function)
+        for event in function.events:
+            if event.kind != "call" or event.name not in BORROWING:
+                continue
+            if not event.arguments:
+                continue
+            container = event.arguments[0]
+            if event.name not in BORROWS_FROM_INTERPRETER:
+                root = function.flow.root(container)
+                if strip(container).text in fast or root in fast:
+                    continue  # sequence-fast-unlocked
+                if is_private(function, container, event.node) or is_frozen(function, container):
+                    continue
+                if function.locks_object(event.state, root):
+                    continue
+                if function.roles & ENDING:
+                    continue
+            if is_only_compared(function, event.node):
+                continue
+            at_once = _taken_at_once(function, event.node)
+            what = "another thread may free it before it is used"
+            if at_once:
+                what = "another thread may free it before the reference is taken"
+            whose = (
+                ""
+                if event.name in BORROWS_FROM_INTERPRETER
+                else f" from {strip(container).text[:40]}"
+            )
+            yield Found(
+                event.node,
+                f"{event.name}() borrows{whose}: {what}",
+                f"{BORROWING[event.name]} gives a strong reference",
+                "error" if at_once else None,
+            )
+
+
+def _taken_at_once(function: Function, call: Node) -> bool:
+    """Whether the very next step takes a reference to what was borrowed."""
+    parent = call.parent
+    while parent is not None and parent.kind in {
+        "cast_expression",
+        "parenthesized_expression",
+        "argument_list",
+    }:
+        parent = parent.parent
+    if parent is not None and parent.kind == "call_expression" and called_name(parent) in INCREF:
+        return True
+    name = variable_given(call)
+    for node in function.names.get(name, ()):
+        if node.start <= call.end or is_comparison(node):
+            continue
+        outer = node.parent
+        while outer is not None and outer.kind in {
+            "cast_expression",
+            "parenthesized_expression",
+            "argument_list",
+        }:
+            outer = outer.parent
+        return (
+            outer is not None and outer.kind == "call_expression" and called_name(outer) in INCREF
+        )
+    return False
+
+
+@rule(
+    "warning",
+    source="https://docs.python.org/3/c-api/dict.html#c.PyDict_Next",
+    help="put Py_BEGIN_CRITICAL_SECTION(dict) and Py_END_CRITICAL_SECTION() around the loop, or walk a copy",
+    wrong="""
+static PyObject *
+total(PyObject *self, PyObject *dict)
+{
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(dict, &position, &key, &value)) { // !
+        add(value);
+    }
+    Py_RETURN_NONE;
+}
+""",
+    right="""
+static PyObject *
+total(PyObject *self, PyObject *dict, PyObject *kwargs)
+{
+    Py_ssize_t position = 0;
+    PyObject *key, *value;
+    Py_BEGIN_CRITICAL_SECTION(dict);
+    while (PyDict_Next(dict, &position, &key, &value)) {
+        add(value);
+    }
+    Py_END_CRITICAL_SECTION();
+    PyObject *copy = PyDict_Copy(dict);
+    while (PyDict_Next(copy, &position, &key, &value)) {
+        add(value);
+    }
+    while (PyDict_Next(kwargs, &position, &key, &value)) {
+        add(value);
+    }
+    Py_RETURN_NONE;
+}
+""",
+)
+def dict_next_unlocked(source: Source) -> Iterator[Found]:
+    """PyDict_Next() takes no lock: while another thread changes the dict it reads freed memory."""
+    for function in source.functions:
+        if function.during_init or function.roles & ENDING:
+            continue
+        for event in function.events:
+            if event.kind == "call" and event.name in {
+                "PyDict_Next",
+                "_PyDict_Next",
+                "_PySet_NextEntry",
+            }:
+                if not event.arguments or is_frozen(function, event.arguments[0]):
+                    continue
+                if is_private(function, event.arguments[0], event.node):
+                    continue
+                root = function.flow.root(event.arguments[0])
+                if not function.locks_object(event.state, root):
+                    yield Found(
+                        event.node,
+                        f"{event.name}() walks {strip(event.arguments[0]).text[:40]} with no lock on it",
+                    )
+
+
+FAST = {"PySequence_Fast_ITEMS", "PySequence_Fast_GET_ITEM", "PySequence_Fast_GET_SIZE"}
+
+
+def _fast_sequences(function: Function) -> dict[str, Node]:
+    """Give the variables that PySequence_Fast() gave, each with what it was made of."""
+    found = {}
+    for name, values in function.values.items():
+        for value in values:
+            if value.kind == "call_expression" and called_name(value) == "PySequence_Fast":
+                arguments = call_arguments(value)
+                if arguments:
+                    found[name] = arguments[0]
+    return found
+
+
+@rule(
+    "warning",
+    source="https://docs.python.org/3/c-api/synchronization.html#c.Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST",
+    help="Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST(original) around it (3.15; before, a section on the original), "
+    "or PySequence_Tuple() for a copy of your own",
+    wrong="""
+static PyObject *
+total(PyObject *self, PyObject *arg)
+{
+    PyObject *fast = PySequence_Fast(arg, "not a sequence");
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast); i++) { // !
+        add(PySequence_Fast_GET_ITEM(fast, i));
+    }
+    Py_DECREF(fast);
+    Py_RETURN_NONE;
+}
+static PyObject *
+other(PyObject *self, PyObject *arg)
+{
+    PyObject *fast = PySequence_Fast(arg, "not a sequence");
+    Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST(fast);
+    add_all(PySequence_Fast_ITEMS(fast)); // !
+    Py_END_CRITICAL_SECTION_SEQUENCE_FAST();
+    Py_DECREF(fast);
+    Py_RETURN_NONE;
+}
+""",
+    right="""
+static PyObject *
+total(PyObject *self, PyObject *arg)
+{
+    PyObject *fast = PySequence_Fast(arg, "not a sequence");
+    Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST(arg);
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast); i++) {
+        add(PySequence_Fast_GET_ITEM(fast, i));
+    }
+    Py_END_CRITICAL_SECTION_SEQUENCE_FAST();
+    Py_DECREF(fast);
+    PyObject *tuple = PySequence_Tuple(arg);
+    add(PySequence_Fast_GET_ITEM(tuple, 0));
+    Py_RETURN_NONE;
+}
+""",
+)
+def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
+    """PySequence_Fast() of a list is the caller's list itself, which another thread may change meanwhile."""
+    for function in source.functions:
+        if function.during_init:
+            continue
+        seen = set()
+        fast = _fast_sequences(function)
+        for event in function.events:
+            if event.kind != "call" or event.name not in FAST or not event.arguments:
+                continue
+            name = strip(event.arguments[0]).text
+            original = fast.get(name)
+            if original is None or name in seen:
+                continue
+            if strip(original).kind == "call_expression" or is_private(
+                function, original, event.node
+            ):
+                continue
+            root = function.flow.root(original)
+            on_result = any(
+                name in lock.objects or function.flow.root(event.arguments[0]) in lock.objects
+                for lock in event.state.locks
+            )
+            if not on_result and function.locks_object(event.state, root):
+                continue
+            if function.held or (function.clinic_locks and root in function.clinic_locks):
+                continue
+            seen.add(name)
+            how = f"locked on {name} and not on {root[:40]}" if on_result else "with no lock"
+            yield Found(event.node, f"{event.name}() looks into {root[:40]} {how}")
+
+
+@rule(
+    "warning",
+    source="https://docs.python.org/3/c-api/object.html#c.PyUnstable_Object_IsUniquelyReferenced",
+    help="PyUnstable_Object_IsUniquelyReferenced() (3.14)",
+    ignore="the object was made in this function and nobody else can have it",
+    wrong="""
+static PyObject *
+append(PyObject *self, PyObject *value)
+{
+    if (Py_REFCNT(value) == 1) { // !
+        change_in_place(value);
+    }
+    value->ob_refcnt++; // !
+    Py_SET_REFCNT(value, 1); // !
+    Py_RETURN_NONE;
+}
+""",
+    right="""
+static PyObject *
+append(PyObject *self, PyObject *value)
+{
+    assert(Py_REFCNT(value) == 1);
+#ifdef Py_GIL_DISABLED
+    if (PyUnstable_Object_IsUniquelyReferenced(value)) {
+#else
+    if (Py_REFCNT(value) == 1) {
+#endif
+        change_in_place(value);
+    }
+    Py_RETURN_NONE;
+}
+""",
+)
+def unique_reference(source: Source) -> Iterator[Found]:
+    """A reference count is two numbers without the GIL: 1 does not say that nobody else has the object."""
+    for call in source.nodes("call_expression"):
+        name = called_name(call)
+        if name in {"Py_REFCNT", "Py_SET_REFCNT"} and _in_assert(call):
+            continue
+        if name == "Py_SET_REFCNT":
+            yield Found(
+                call,
+                "Py_SET_REFCNT() overwrites what other threads count",
+                "Py_INCREF() and Py_DECREF()",
+                "error",
+            )
+        elif name == "Py_REFCNT":
+            parent = call.parent
+            while parent is not None and parent.kind in {
+                "parenthesized_expression",
+                "cast_expression",
+            }:
+                parent = parent.parent
+            if (
+                parent is not None
+                and parent.kind == "binary_expression"
+                and parent.op in {"==", "!=", ">", "<", ">=", "<="}
+            ):
+                if re.search(r"(==|!=|[<>]=?) ?[12]$|^[12] ?(==|!=|[<>]=?)", parent.text):
+                    yield Found(
+                        call,
+                        f"{parent.text[:60]} does not say that the object is this thread's alone",
+                    )
+    for node in source.nodes("field_expression"):
+        field = node.get("field")
+        if field is not None and field.text == "ob_refcnt" and not _in_assert(node):
+            outer = node.parent
+            writes = outer is not None and (
+                outer.kind == "update_expression"
+                or (outer.kind == "assignment_expression" and outer.get("left") is node)
+            )
+            yield Found(
+                node,
+                f"ob_refcnt is {'written' if writes else 'read'} directly",
+                "Py_INCREF() and Py_DECREF()" if writes else "",
+                "error" if writes else None,
+            )
+
+
+def _in_assert(node: Node) -> bool:
+    outer = node.up("call_expression")
+    while outer is not None:
+        if "assert" in called_name(outer).lower():
+            return True
+        outer = outer.up("call_expression")
+    return False
+
+
+STEALS = re.compile(
+    r"Py(Tuple|List)_(SET_ITEM|SetItem)|PyModule_AddObject|PyErr_Restore|PyErr_SetRaisedException|PyException_Set\w+"
+    r"|Py_BuildValue|PyStructSequence_\w+|Py_DecRef|\w*[Ff]ree\w*|\w*[Ss]teal\w*|\w*release\w*|\w*DECREF\w*|\w*CLEAR\w*|\w*SETREF\w*"
+    r"|\w*[Uu]nref\w*|\w*dealloc\w*|\w*[Tt]ake\w*"
+)
+
+
+@rule(
+    "warning",
+    source="https://docs.python.org/3/c-api/dict.html#c.PyDict_GetItemRef",
+    help="Py_XDECREF() it on every way out, once it is used",
+    wrong="""
+static int
+has(PyObject *dict, PyObject *key)
+{
+    PyObject *value;
+    if (PyDict_GetItemRef(dict, key, &value) < 0) { // !
+        return -1;
+    }
+    return value != NULL && PyLong_AsLong(value) > 0;
+}
+""",
+    right="""
+static int
+has(PyObject *dict, PyObject *key)
+{
+    PyObject *value;
+    if (PyDict_GetItemRef(dict, key, &value) < 0) {
+        return -1;
+    }
+    int result = value != NULL && PyLong_AsLong(value) > 0;
+    Py_XDECREF(value);
+    return result;
+}
+static PyObject *
+get(PyObject *list)
+{
+    PyObject *item = PyList_GetItemRef(list, 0);
+    return item;
+}
+""",
+)
+def reference_not_released(source: Source) -> Iterator[Found]:
+    """A strong reference in place of a borrowed one has to be given back: or the object never dies."""
+    for function in source.functions:
+        for event in function.events:
+            if event.kind != "call":
+                continue
+            if event.name in REFERENCE_RETURNED:
+                name = variable_given(event.node)
+            elif event.name in REFERENCE_OUT:
+                position = REFERENCE_OUT[event.name]
+                argument = (
+                    event.arguments[position] if 0 <= position < len(event.arguments) else None
+                )
+                if argument is None or argument.kind != "pointer_expression":
+                    continue
+                inner = strip(argument)
+                name = inner.text if inner.kind == "identifier" else ""
+            else:
+                continue
+            if not name or name in function.parameters or name not in function.flow.types:
+                continue
+            if name in function.flow.statics or not _is_kept(function, name, event):
+                if name and name not in function.flow.statics:
+                    yield Found(
+                        event.node,
+                        f"{name}, a strong reference from {event.name}(), is never released",
+                    )
+
+
+def _is_kept(function: Function, name: str, event: Event) -> bool:
+    """Whether a reference is released, returned or stored anywhere in a function."""
+    for node in function.names.get(name, ()):
+        if event.node.start <= node.start < event.node.end:
+            continue
+        parent = node.parent
+        while parent is not None and parent.kind in {"cast_expression", "parenthesized_expression"}:
+            parent = parent.parent
+        if parent is None:
+            return True
+        if parent.kind in {
+            "return_statement",
+            "conditional_expression",
+            "initializer_list",
+            "init_declarator",
+            "comma_expression",
+        }:
+            if parent.kind != "conditional_expression" or parent.get("condition") is not node:
+                return True
+        if parent.kind == "assignment_expression" and parent.get("right") is not None:
+            right = parent.get("right")
+            if right is not None and right.start <= node.start:
+                return True
+        if parent.kind == "pointer_expression":
+            return True
+        if parent.kind == "argument_list" and parent.parent is not None:
+            called = called_name(parent.parent)
+            if (
+                DECREF.fullmatch(called)
+                or STEALS.fullmatch(called)
+                or not called.startswith(("Py", "_Py"))
+            ):
+                return True
+    return False

@@ -1,0 +1,312 @@
+"""What outlives a call and belongs to no object: statics, globals, and what the C library keeps."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ftdemo.lint.flow import Event, strip
+from ftdemo.lint.names import DEFINITIONS, SETS_REFERENCE, UNSAFE_LIBC
+from ftdemo.lint.rules.emptiness import filled_when_null
+from ftdemo.lint.rules.rule import Found, rule
+from ftdemo.lint.source import Function, Source, Variable
+
+HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
+# Functions that write what their first argument points to.
+FILLS = re.compile(
+    r"(mem|str|wcs)(cpy|ncpy|cat|ncat|set|move)|(v?s(n)?printf)|PyOS_v?snprintf|strlcpy|strlcat|gethostname|getcwd|strftime|read"
+)
+
+
+class Written(NamedTuple):
+    """A place where a variable is written."""
+
+    event: Event
+    function: Function
+    lazily: bool
+
+
+def written(source: Source) -> dict[Variable, list[Written]]:
+    """Find where variables that outlive a call are written, after initialization and unlocked."""
+    if "written" in source.cache:
+        return source.cache["written"]  # type: ignore[return-value]
+    local: dict[Function, dict[str, Variable]] = defaultdict(dict)
+    for each in source.variables:
+        if each.function is not None:
+            local[each.function][each.name] = each
+    places: dict[Variable, list[Written]] = defaultdict(list)
+    for function in source.functions:
+        if function.during_init or "module_init" in function.roles:
+            continue
+        ending = function.roles & {"free"} and "by name" not in function.roles
+        if ending:
+            continue
+        own = local.get(function, {})
+        for event in function.events:
+            name = _target(event)
+            if not name:
+                continue
+            variable = own.get(name)
+            if variable is None:
+                if name in function.flow.types or name in function.parameters:
+                    continue  # a local of that name
+                variable = source.globals.get(name)
+            if variable is None or function.is_locked(event.state) or event.state.detached == 3:
+                continue
+            lazily = filled_when_null(event, name, function) or any(
+                filled_when_null(event, other, function) for other in own if name in own
+            )
+            places[variable].append(Written(event, function, lazily))
+    source.cache["written"] = places
+    return places
+
+
+def _target(event: Event) -> str:
+    """Give the variable that an event writes to, or part of which it does."""
+    node = None
+    if event.kind == "write" and event.node.kind != "init_declarator":
+        node = event.target
+    elif event.kind == "call" and event.arguments:
+        if event.name in SETS_REFERENCE or FILLS.fullmatch(event.name):
+            node = event.arguments[0]
+            if event.name == "read":
+                node = event.arguments[1] if len(event.arguments) > 1 else None
+        elif event.name.startswith(("PyArg_Parse", "_PyArg_Parse")):
+            return ""
+    while node is not None:
+        node = (
+            strip(node)
+            if not (node.kind == "pointer_expression" and event.kind == "write")
+            else node
+        )
+        if node.kind == "identifier":
+            return node.text
+        if node.kind == "pointer_expression":
+            return ""  # what it points to
+        if node.kind == "subscript_expression" or (
+            node.kind == "field_expression" and "->" not in node.text
+        ):
+            node = node.get("argument")
+        else:
+            return ""
+    return ""
+
+
+def _is_safe(variable: Variable) -> bool:
+    if variable.is_const or variable.is_safe:
+        return True
+    return bool(DEFINITIONS.fullmatch(variable.type)) and not variable.is_pointer
+
+
+def _where(places: list[Written]) -> str:
+    names = list(dict.fromkeys(f"{p.function.name}()" for p in places))
+    return ", ".join(names[:3]) + (" and others" if len(names) > 3 else "")
+
+
+def _sets(event: Event) -> bool:
+    """Whether an event sets a flag: to a number or a truth, as against to what was worked out."""
+    value = strip(event.value) if event.value is not None else None
+    return value is not None and (value.kind in {"number_literal", "true"} or value.text.isupper())
+
+
+@rule(
+    "error",
+    source=f"{HOWTO}#thread-safety; PEP 630",
+    help="make it in the module's exec function and keep it in the module's state, or fill it once under a lock",
+    ignore="filling it twice does no harm, and reading it half-filled cannot happen (say why)",
+    wrong="""
+static PyObject *
+loads(PyObject *self, PyObject *arg)
+{
+    static PyObject *decoder = NULL;
+    if (decoder == NULL) {
+        decoder = import_decoder(); // !
+    }
+    return PyObject_CallOneArg(decoder, arg);
+}
+static int
+ready(void)
+{
+    static int done;
+    if (!done) {
+        fill_table();
+        done = 1; // !
+    }
+    return 0;
+}
+""",
+    right="""
+static PyMutex mutex;
+static PyObject *
+loads(PyObject *self, PyObject *arg)
+{
+    static PyObject *decoder = NULL;
+    static const char *const names[] = {"a", "b"};
+    PyMutex_Lock(&mutex);
+    if (decoder == NULL) {
+        decoder = make_decoder();
+    }
+    PyMutex_Unlock(&mutex);
+    return Py_NewRef(decoder);
+}
+""",
+)
+def lazy_static(source: Source) -> Iterator[Found]:
+    """Two threads find a static empty and both fill it: one object leaks, or is used after it is freed."""
+    for variable, places in written(source).items():
+        if _is_safe(variable):
+            continue
+        lazily = [p for p in places if p.lazily and (variable.is_pointer or _sets(p.event))]
+        if lazily and (variable.function is not None or variable.is_object):
+            first = lazily[0]
+            yield Found(
+                first.event.node,
+                f"static {variable.name} is filled on first use, by any thread: in {_where(lazily)}",
+            )
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#thread-safety; PEP 630",
+    help="keep it in the module's state or in an object, guard it with a PyMutex, or make it atomic",
+    ignore="all threads would write the same value, and nothing is freed (say why)",
+    wrong="""
+static int calls; // !
+static PyObject *last; // !
+static PyObject *
+call(PyObject *self, PyObject *arg)
+{
+    calls++;
+    Py_XSETREF(last, Py_NewRef(arg));
+    return Py_NewRef(arg);
+}
+""",
+    right="""
+static const int limit = 1;
+static PyObject *error;
+static _Atomic int calls;
+static int guarded;
+static PyMutex mutex;
+static PyMethodDef methods[] = {{NULL}};
+static PyObject *
+call(PyObject *self, PyObject *arg)
+{
+    static char *kwlist[] = {"a", NULL};
+    calls++;
+    PyMutex_Lock(&mutex);
+    guarded++;
+    PyMutex_Unlock(&mutex);
+    return Py_NewRef(arg);
+}
+static int
+module_exec(PyObject *module)
+{
+    error = PyErr_NewException("a.Error", NULL, NULL);
+    return 0;
+}
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+""",
+)
+def mutable_static(source: Source) -> Iterator[Found]:
+    """All threads and all interpreters share a static: what one writes, another reads half-way."""
+    told = set()  # functions whose plain statics were reported as one
+    for variable, places in written(source).items():
+        if _is_safe(variable) or _is_buffer(variable) or variable.function in told:
+            continue
+        if variable.function is not None and not variable.is_object:
+            told.add(variable.function)
+        if variable.function is not None and any(place.lazily for place in places):
+            continue  # lazy-static
+        kind = "static" if variable.is_static else "global"
+        yield Found(
+            variable.declarator,
+            f"{kind} {variable.name} is written after initialization, with no lock: in {_where(places)}",
+            severity="error" if variable.is_object else None,
+        )
+
+
+def _is_buffer(variable: Variable) -> bool:
+    return (
+        variable.is_array
+        and bool(re.search(r"\b(char|wchar_t|Py_UCS4|uint8_t|TCHAR)\b", variable.type))
+        and not variable.is_pointer
+    )
+
+
+@rule(
+    "warning",
+    source=f"{HOWTO}#thread-safety",
+    help="give it a buffer of the call's own: on the stack, or allocated",
+    wrong="""
+static const char *
+show(int value)
+{
+    static char text[20]; // !
+    snprintf(text, sizeof(text), "%d", value);
+    return text;
+}
+""",
+    right="""
+static PyObject *
+show(int value)
+{
+    char text[20];
+    static const char format[] = "%d";
+    snprintf(text, sizeof(text), format, value);
+    return PyUnicode_FromString(text);
+}
+""",
+)
+def static_buffer(source: Source) -> Iterator[Found]:
+    """A static buffer holds one thread's text while another writes its own over it."""
+    for variable, places in written(source).items():
+        if not _is_safe(variable) and _is_buffer(variable):
+            yield Found(
+                variable.declarator, f"static buffer {variable.name} is written in {_where(places)}"
+            )
+
+
+@rule(
+    "warning",
+    source="POSIX.1-2024, System Interfaces, 2.9.1; attributes(7) of glibc",
+    help="call what keeps its result with the caller",
+    ignore="a lock of the whole process is held around the call and the use of what it gives",
+    wrong="""
+static PyObject *
+home(PyObject *self, PyObject *arg)
+{
+    struct passwd *entry = getpwuid(getuid()); // !
+    return PyUnicode_FromString(entry->pw_dir);
+}
+""",
+    right="""
+static PyObject *
+home(PyObject *self, PyObject *arg)
+{
+    struct passwd buffer, *entry;
+    char text[1000];
+    getpwuid_r(getuid(), &buffer, text, sizeof(text), &entry);
+    return PyUnicode_FromString(entry->pw_dir);
+}
+""",
+)
+def mt_unsafe_libc(source: Source) -> Iterator[Found]:
+    """These functions of the C library keep what they give in one place for all threads."""
+    for function in source.functions:
+        if function.during_init:
+            continue
+        for event in function.events:
+            name = event.name.removeprefix("std::")
+            if event.kind != "call" or name not in UNSAFE_LIBC or name in source.by_name:
+                continue
+            called = event.node.get("function")
+            if called is None or called.kind == "field_expression":
+                continue
+            if not function.is_locked(event.state) or (
+                event.state.detached == 2 and not event.state.locks
+            ):
+                yield Found(
+                    event.node,
+                    f"{name}() is not safe to call in two threads at once",
+                    f"{UNSAFE_LIBC[name]} in its place",
+                )

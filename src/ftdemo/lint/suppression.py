@@ -1,0 +1,36 @@
+"""`/* ftdemo: ignore[rule] reason */`: what the author has looked at, and stale ignores."""
+
+import re
+from typing import NamedTuple
+
+from ftdemo.lint.preprocess import Comment
+
+IGNORE = re.compile(r"ftdemo:\s*ignore(?:\[([^\]]*)\])?")
+
+
+class Ignore(NamedTuple):
+    """An ignore: its line, the lines it is for, and the rules, all of them if there are none."""
+
+    line: int
+    first: int
+    last: int
+    rules: tuple[str, ...]
+
+    def covers(self, rule: str, line: int, end_line: int) -> bool:
+        """Whether it is for a finding: on the line of one of its ends, or right above it."""
+        if self.rules and rule not in self.rules:
+            return False
+        return self.first <= line <= self.last or self.first <= end_line <= self.last
+
+
+def ignores(comments: list[Comment]) -> list[Ignore]:
+    """Find the ignores among the comments of a file."""
+    found = []
+    for comment in comments:
+        match = IGNORE.search(comment.text)
+        if match is not None:
+            rules = tuple(name.strip() for name in (match[1] or "").split(",") if name.strip())
+            below = comment.end_line + 1 if comment.alone else comment.end_line
+            first = below if comment.alone else comment.line
+            found.append(Ignore(comment.line, first, below, rules))
+    return found

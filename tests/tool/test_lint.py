@@ -1,0 +1,461 @@
+"""`ftdemo lint`: each rule speaks where it must and nowhere else, and the command keeps its word."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("tree_sitter", reason="it has no wheels for free-threaded builds")
+pytest.importorskip("tree_sitter_c")
+pytest.importorskip("tree_sitter_cpp")
+
+from ftdemo.cli import main
+from ftdemo.lint import LintError, api, lint
+from ftdemo.lint.rules import RULES
+
+pytestmark = pytest.mark.thread_unsafe(reason="parsers are the process's, and tmp_path is shared")
+
+PROJECT = Path(__file__).parent.parent.parent
+CSRC = PROJECT / "csrc"
+needs_csrc = pytest.mark.skipif(not CSRC.is_dir(), reason="the C sources are not beside the tests")
+
+LAZY = """\
+static PyObject *
+f(PyObject *self, PyObject *arg)
+{
+    static PyObject *cache;
+    if (cache == NULL) {
+        cache = PyDict_New();
+    }
+    return Py_NewRef(cache);
+}
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Write a file in a project of its own; gives its path."""
+    (tmp_path / "pyproject.toml").write_text("[project]\nrequires-python = '>=3.9'\n")
+
+    def write(code, name="module.c"):
+        path = tmp_path / name
+        path.write_bytes(code if isinstance(code, bytes) else code.encode())
+        return str(path)
+
+    return write
+
+
+def rules_of(result):
+    return {finding["rule"] for finding in result["findings"]}
+
+
+@pytest.mark.parametrize("name", RULES)
+class TestEachRule:
+    def test_speaks_on_the_lines_that_are_marked_and_on_no_other(self, name, source):
+        result = lint([source(RULES[name].wrong)], select=[name])
+        marked = [n for n, line in enumerate(RULES[name].wrong.splitlines(), 1) if "// !" in line]
+        assert marked
+        assert [finding["line"] for finding in result["findings"]] == marked
+        assert result["not_analysed"] == []
+
+    def test_is_silent_on_what_is_right_and_so_are_the_others(self, name, source):
+        result = lint([source(RULES[name].right)], select=[name, "default"])
+        assert result["findings"] == []
+        assert result["not_analysed"] == []
+
+    def test_is_explained(self, name, capsys):
+        assert main(["lint", "--explain", name]) == 0
+        printed = capsys.readouterr().out
+        assert all(part in printed for part in (RULES[name].wrong, RULES[name].right))
+        assert RULES[name].hazard.endswith(".")
+
+
+# What real code looks like: each a rule, whether it must speak, and the code.
+SPELLINGS = [
+    ("lazy-static", True, "PyObject *f(void) { static PyObject *a = NULL; if (!a) a = g(); return a; }"),
+    ("lazy-static", True, "int f(void) { static PyObject *a; if (a != NULL) return 0; a = g(); return 1; }"),
+    ("lazy-static", True, "#define ENSURE(x) if (x == NULL) x = g()\nint f(void) { static PyObject *a; ENSURE(a); }"),
+    ("field-unlocked", True, "typedef struct { PyObject_HEAD PyObject *a; } T;\nint T_drop(T *self) { Py_CLEAR(self->a); return 0; }"),
+    ("field-unlocked", False, "typedef struct { PyObject_HEAD PyObject *a; } T;\nint T_clear(T *self) { Py_CLEAR(self->a); return 0; }"),
+    ("lazy-static", False, "int f(void) { static const char *const names[] = {0}; return names[0] == 0; }"),
+    ("mutable-static", True, "int count;\nvoid f(PyObject *op) { ++count; }"),
+    ("mutable-static", True, "static PyObject *last;\nvoid f(PyObject *op) { Py_CLEAR(last); }"),
+    ("mutable-static", False, "static int count;\nPyMODINIT_FUNC PyInit_a(void) { count = 1; return 0; }"),
+    ("mutable-static", False, "static int count;\nstatic void g(void) { count = 1; }\nPyMODINIT_FUNC PyInit_a(void) { g(); return 0; }"),
+    ("mutable-static", False, "static __thread int count;\nvoid f(void) { count++; }"),
+    ("borrowed-reference", True, "#define GET(d, k) PyDict_GetItem(d, k)\nvoid f(PyObject *d, PyObject *k) { use(GET(d, k)); }"),
+    ("borrowed-reference", False, "void f(PyObject *d, PyObject *k) { if (PyDict_GetItem(d, k) == NULL) g(); }"),
+    ("borrowed-reference", False, "#if PY_VERSION_HEX < 0x030D0000\nvoid f(PyObject *d) { use(PyList_GetItem(d, 0)); }\n#endif\n"),
+    ("borrowed-reference", False, "#ifndef Py_GIL_DISABLED\nvoid f(PyObject *d) { use(PyList_GetItem(d, 0)); }\n#endif\n"),
+    ("unique-reference", True, "int f(PyObject *a) { return 1 == Py_REFCNT(a) && g(); }"),
+    ("unique-reference", True, "int f(PyObject *a) { if (a->ob_refcnt == 1) g(); }"),
+    ("jump-out-of-section", True, "#define CHECK(x) if (x) return NULL\nPyObject *f(PyObject *a) { Py_BEGIN_CRITICAL_SECTION(a); CHECK(a); Py_END_CRITICAL_SECTION(); return a; }"),
+    ("jump-out-of-section", True, "PyObject *f(PyObject *a) { Py_BEGIN_CRITICAL_SECTION(a); Py_RETURN_NONE; Py_END_CRITICAL_SECTION(); }"),
+    ("jump-out-of-section", False, "void f(PyObject *a) { Py_BEGIN_CRITICAL_SECTION(a); while (g()) { break; } Py_END_CRITICAL_SECTION(); }"),
+    ("python-while-detached", True, "void f(void) {\n    Py_BEGIN_ALLOW_THREADS\n    PyErr_Clear();\n    Py_END_ALLOW_THREADS\n}"),
+    ("python-while-detached", True, "void f(void) { PyThreadState *s = PyEval_SaveThread(); PyErr_Clear(); PyEval_RestoreThread(s); }"),
+    ("python-while-detached", False, "void f(void) { PyThreadState *s = PyEval_SaveThread(); PyEval_RestoreThread(s); PyErr_Clear(); }"),
+    ("lock-unpaired", True, "int f(void) { PyMutex_Lock(&m); if (a) return 1; PyMutex_Unlock(&m); return 0; }"),
+    ("lock-unpaired", False, "int f(void) { PyMutex_Lock(&m); if (a) { PyMutex_Unlock(&m); return 1; } PyMutex_Unlock(&m); return 0; }"),
+    ("python-under-mutex", True, "void f(PyObject *a) { pthread_mutex_lock(&m); Py_DECREF(a); pthread_mutex_unlock(&m); }"),
+    ("mt-unsafe-libc", True, "void f(char *a) { g(strtok(a, b)); }"),
+    ("mt-unsafe-libc", False, "char *strtok(char *a, char *b) { return a; }\nvoid f(char *a) { g(strtok(a, b)); }"),
+    ("check-then-act", True, "void f(PyObject *d, PyObject *k) { if (PyDict_GetItemWithError(d, k) == NULL) PyDict_SetItem(d, k, k); }"),
+    ("dict-next-unlocked", False, "void f(PyObject *self, PyObject *a, PyObject *kwds) { while (PyDict_Next(kwds, p, k, v)) g(); }"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "speaks", "code"), SPELLINGS)
+def test_other_spellings(rule, speaks, code, source):
+    assert (rule in rules_of(lint([source(code)], select=[rule]))) == speaks
+
+
+CPP = """\
+#include <mutex>
+static std::mutex m;
+static std::atomic<int> calls;
+static int guarded;
+static int bare;
+static int made;
+class Thing {
+ public:
+    PyObject *call(PyObject *callback) {
+        calls++;
+        bare++;
+        std::lock_guard<std::mutex> lock(m);
+        std::call_once(flag, [] { made = 1; });
+        guarded++;
+        return PyObject_CallNoArgs(callback);
+    }
+};
+"""
+
+
+def test_cpp_with_classes_and_guards(source):
+    result = lint([source(CPP, "module.cpp")])
+    found = {(finding["rule"], finding["line"]) for finding in result["findings"]}
+    assert found == {("mutable-static", 5), ("python-under-mutex", 15)}
+    assert result["not_analysed"] == []
+
+
+CLINIC = """\
+typedef struct { PyObject_HEAD long count; } Counter;
+/*[clinic input]
+%s
+counter.add
+[clinic start generated code]*/
+
+static PyObject *
+counter_add_impl(Counter *self)
+/*[clinic end generated code: output=0 input=0]*/
+{
+    self->count++;
+    Py_RETURN_NONE;
+}
+"""
+
+
+def test_argument_clinic_locks_for_its_function(source):
+    assert rules_of(lint([source(CLINIC % "@critical_section")])) == set()
+    assert rules_of(lint([source(CLINIC % "")])) == {"field-unlocked"}
+
+
+def test_a_helper_of_another_file_is_locked_by_its_caller(source, tmp_path):
+    header = "typedef struct { PyObject_HEAD long n; } Thing;\nvoid step(Thing *self);\n"
+    source(header, "thing.h")
+    source('#include "thing.h"\nvoid step(Thing *self) { self->n++; }\n', "step.c")
+    caller = (
+        '#include "thing.h"\nvoid f(Thing *self) {\n    Py_BEGIN_CRITICAL_SECTION(self);\n'
+        "    step(self);\n    Py_END_CRITICAL_SECTION();\n}\n"
+    )
+    source(caller, "caller.c")
+    assert rules_of(lint([str(tmp_path)])) == set()
+    source(caller.replace("Py_BEGIN_CRITICAL_SECTION(self)", "if (1) {").replace("Py_END_CRITICAL_SECTION()", "}"), "caller.c")  # fmt: skip
+    assert rules_of(lint([str(tmp_path)])) == {"field-unlocked"}
+
+
+@needs_csrc
+class TestThisProject:
+    def test_ready_is_clean_by_all_rules(self):
+        result = lint([str(CSRC / "ready")], select=["all"])
+        assert [f"{f['path']}:{f['line']}: {f['message']}" for f in result["findings"]] == []
+        assert result["not_analysed"] == []
+        assert [module["declares"] for module in result["modules"]] == [True]
+
+    @pytest.mark.parametrize(
+        ("file", "rule"),
+        [
+            ("account.c", "field-unlocked"),
+            ("tickets.c", "iterator-unlocked"),
+            ("intern.c", "lazy-static"),
+            ("intern.c", "mutable-static"),
+            ("intern.c", "borrowed-reference"),
+            ("intern.c", "check-then-act"),
+            ("*", "lazy-field"),  # a lock that is made when it is first needed
+            ("module.c", "gil-undeclared"),
+        ],
+    )
+    def test_legacy_shows_what_the_port_mended(self, file, rule):
+        result = lint([str(CSRC / "legacy")], select=["default", "optional"])
+        found = {
+            finding["rule"] for finding in result["findings"] if Path(finding["path"]).match(file)
+        }
+        assert rule in found
+
+
+class TestCommandLine:
+    def test_exit_codes(self, source, capsys):
+        static = "static int n;\nvoid f(void) { n++; }\n"
+        assert main(["lint", source("int f(void) { return 0; }\n")]) == 0
+        assert main(["lint", source(static)]) == 0
+        assert main(["lint", "--strict", source(static)]) == 1
+        assert main(["lint", source(LAZY)]) == 1
+        assert main(["lint", source(LAZY) + "/no"]) == 2
+        assert "no such file" in capsys.readouterr().err
+
+    def test_an_empty_folder_and_a_binary_are_nothing_analysed(self, tmp_path, source, capsys):
+        folder = tmp_path / "empty"
+        folder.mkdir()
+        assert main(["lint", str(folder)]) == 3
+        assert main(["lint", source(b"\x7fELF\0\0", "a.c")]) == 3
+        assert "Nothing was analysed" in capsys.readouterr().out
+
+    def test_json_keeps_its_schema(self, source, capsys):
+        validate = pytest.importorskip("fastjsonschema").compile
+        main(["lint", "--schema"])
+        schema = json.loads(capsys.readouterr().out)
+        main(["lint", "--json", "--select", "all", source(LAZY)])
+        result = json.loads(capsys.readouterr().out)
+        validate(schema)(result)
+        assert set(result) == set(api.Result.__annotations__)
+        (finding,) = (f for f in result["findings"] if f["rule"] == "lazy-static")
+        assert (finding["line"], finding["column"], finding["function"]) == (6, 9, "f")
+
+    def test_sarif_is_valid(self, source, capsys):
+        sarif = pytest.importorskip("sarif_pydantic")
+        main(["lint", "--output-format", "sarif", source(LAZY)])
+        log = sarif.Sarif.model_validate_json(capsys.readouterr().out)
+        assert [result.rule_id for result in log.runs[0].results] == ["lazy-static"]
+
+    def test_full_concise_and_github(self, source, capsys):
+        path = source(LAZY)
+        main(["lint", path])
+        full = capsys.readouterr().out
+        assert f"{path}:6:9: lazy-static: static cache is filled on first use" in full
+        assert "\n  help: " in full
+        main(["lint", "--output-format", "concise", path])
+        assert "help:" not in capsys.readouterr().out
+        main(["lint", "--output-format", "github", path])
+        out = capsys.readouterr().out
+        assert re.match(r"::error file=.*module\.c,line=6,col=9,title=lazy-static::", out)
+
+    def test_a_run_on_github_is_annotated_and_summarized(
+        self, source, tmp_path, capsys, monkeypatch
+    ):
+        monkeypatch.setenv("GITHUB_ACTIONS", "true")
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+        main(["lint", source(LAZY)])
+        assert "::error file=" in capsys.readouterr().err
+        assert "| lazy-static | error | 1 |" in (tmp_path / "summary.md").read_text()
+
+    def test_readiness(self, source, capsys):
+        init = "PyMODINIT_FUNC PyInit_acme(void) { return PyModuleDef_Init(&def); }\n"
+        declared = "static PyModuleDef_Slot s[] = {\n#ifdef Py_mod_gil\n{Py_mod_gil, Py_MOD_GIL_NOT_USED},\n#endif\n{0}};\n"
+        main(["lint", source(LAZY + declared + init)])
+        assert (
+            "acme declares that it needs no GIL, and 1 error stands against it"
+            in capsys.readouterr().out
+        )
+        main(["lint", source(LAZY + init)])
+        assert (
+            "acme declares nothing, so that its import turns the GIL on" in capsys.readouterr().out
+        )
+
+    def test_an_unknown_rule_is_an_error_that_says_so(self, source, capsys):
+        assert main(["lint", "--select", "no-such", source(LAZY)]) == 2
+        assert "no rule or group 'no-such'" in capsys.readouterr().err
+        with pytest.raises(SystemExit):
+            main(["lint", "--explain", "no-such"])
+
+    def test_a_missing_parser_is_an_error_that_says_what_to_run(self, source):
+        code = (
+            "import sys; sys.modules['tree_sitter'] = None; from ftdemo.cli import main;"
+            f"sys.exit(main(['lint', {source(LAZY)!r}]))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 2
+        assert "uvx --python 3.14 --from 'ftdemo[lint]' ftdemo lint" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+class TestChoice:
+    def test_select_and_ignore(self, source):
+        path = source(LAZY)
+        assert rules_of(lint([path], select=["conventions"])) == {"static-not-const"}
+        assert rules_of(lint([path], ignore=["lazy-static"])) == set()
+
+    def test_undeclared_counts_where_a_sibling_declares(self, source, tmp_path):
+        source("PyMODINIT_FUNC PyInit_a(void) { return PyModuleDef_Init(&def); }\n", "a.c")
+        assert rules_of(lint([str(tmp_path)])) == set()
+        source("static PyModuleDef_Slot s[] = {\n#ifdef Py_mod_gil\n{Py_mod_gil, Py_MOD_GIL_NOT_USED},\n#endif\n};\n", "b.c")  # fmt: skip
+        assert rules_of(lint([str(tmp_path)])) == {"gil-undeclared"}
+
+    @pytest.mark.parametrize(
+        ("table", "remain"),
+        [
+            ("ignore = ['lazy-static']", set()),
+            ("select = ['mutable-static']", set()),
+            ("per-file-ignores = {'module.c' = ['lazy-static']}", set()),
+            ("per-file-ignores = {'other.c' = ['lazy-static']}", {"lazy-static"}),
+        ],
+    )
+    def test_configuration(self, table, remain, source, tmp_path):
+        path = source(LAZY)
+        (tmp_path / "pyproject.toml").write_text(f"[tool.ftdemo.lint]\n{table}\n")
+        assert rules_of(lint([path])) == remain
+
+    def test_frozen_fields(self, source, tmp_path):
+        code = "void f(Thing *self) { use(PyList_GetItem(self->names, 0)); }\n"
+        assert rules_of(lint([source(code)])) == {"borrowed-reference"}
+        (tmp_path / "pyproject.toml").write_text("[tool.ftdemo.lint]\nfrozen = ['names']\n")
+        assert rules_of(lint([source(code)])) == set()
+
+    @pytest.mark.parametrize(
+        "table", ["selekt = []", "select = 'a'", "select = [", "per-file-ignores = []"]
+    )
+    def test_a_wrong_configuration_is_an_error(self, table, source, tmp_path):
+        path = source(LAZY)
+        (tmp_path / "pyproject.toml").write_text(f"[tool.ftdemo.lint]\n{table}\n")
+        with pytest.raises(LintError, match=r"pyproject\.toml"):
+            lint([path])
+
+
+class TestSuppression:
+    @pytest.mark.parametrize("comment", ["ftdemo: ignore[lazy-static] once", "ftdemo: ignore"])
+    def test_on_the_line_or_above_it(self, comment, source):
+        line = "        cache = PyDict_New();"
+        beside = LAZY.replace(line, f"{line} /* {comment} */")
+        above = LAZY.replace(line, f"        // {comment}\n{line}")
+        for code in (beside, above):
+            result = lint([source(code)])
+            assert (rules_of(result), result["summary"]["suppressed"]) == (set(), 1)
+
+    def test_an_ignore_that_ignores_nothing_is_reported(self, source):
+        result = lint([source("int a; /* ftdemo: ignore[lazy-static] */\n")])
+        assert rules_of(result) == {"unused-ignore"}
+        (finding,) = lint([source("int a; /* ftdemo: ignore[no-such] */\n")])["findings"]
+        assert finding["message"] == "there is no rule no-such"
+
+    def test_a_baseline_hides_what_is_known_though_lines_move(self, source, tmp_path, capsys):
+        main(["lint", "--json", source(LAZY)])
+        baseline = tmp_path / "baseline.json"
+        baseline.write_text(capsys.readouterr().out)
+        result = lint([source("\n\n" + LAZY)], baseline=str(baseline))
+        assert (rules_of(result), result["summary"]["in_baseline"]) == (set(), 1)
+        twice = LAZY + LAZY.replace("f(", "g(")
+        assert len(lint([source(twice)], baseline=str(baseline))["findings"]) == 1
+
+    @pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+    def test_a_baseline_that_is_none_is_an_error(self, content, source, tmp_path):
+        baseline = tmp_path / "baseline.json"
+        if content is not None:
+            baseline.write_text(content)
+        with pytest.raises(LintError, match="baseline"):
+            lint([source(LAZY)], baseline=str(baseline))
+
+
+class TestBadInput:
+    """An error or an answer, and never a traceback."""
+
+    @pytest.mark.parametrize(
+        "code",
+        [
+            b"",
+            b"\n",
+            "/* \xe9\xe8 */\n".encode("latin-1") + LAZY.encode(),
+            LAZY.replace("\n", "\r\n").encode(),
+            LAZY.replace("\n", "\r").encode(),
+            b"\xef\xbb\xbf" + LAZY.encode(),
+            LAZY.replace("\n", "\n#if 1\n#endif\n").encode(),
+            b"#if X\n#else\n#else\n#endif\n#endif\n" + LAZY.encode(),
+            b"#if X\n" + LAZY.encode(),
+            b"#define A A B\n#define B B A\nint a = A;\n",
+            b"#define A(x) A(x\nint a = A(1);\n",
+            b"int f(void) { return " + b"(" * 5000 + b"1" + b")" * 5000 + b"; }\n",
+            b"int f(void) { return 1" + b" + 1" * 5000 + b"; }\n",
+            b"int f(void) { " + b"if (a) { " * 2000 + b"}" * 2000 + b" }\n",
+            b"#if A\n" * 2000 + b"#endif\n" * 2000,
+            b"/* never ends",
+            b'char *a = "never ends\n',
+            b"}}}}{{{{((((",
+            b"Py_BEGIN_CRITICAL_SECTION(",
+            b"#define",
+            b"#if",
+            b"\\\n\\\n",
+        ],
+        ids=range(22),
+    )
+    def test_odd_sources(self, code, source):
+        result = lint([source(code)])
+        assert result["files"] == 1
+        if LAZY.encode().split()[0] in code:
+            assert "lazy-static" in rules_of(result)
+
+    def test_latin_1_crlf_and_a_bom_keep_lines_and_columns(self, source):
+        (plain,) = lint([source(LAZY)])["findings"]
+        for code in (LAZY.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + LAZY.encode()):
+            (finding,) = lint([source(code)])["findings"]
+            assert (finding["line"], finding["column"]) == (plain["line"], plain["column"])
+
+    def test_a_column_after_a_macro_is_that_of_the_file(self, source):
+        code = "#define LONG(x) (((((x)->next))))\nvoid f(PyObject *a) { use(LONG(a)); g(strtok(a, b)); }\n"
+        (finding,) = lint([source(code)], select=["mt-unsafe-libc"])["findings"]
+        assert code.splitlines()[1][finding["column"] - 1 :].startswith("strtok")
+
+    def test_what_is_too_large_or_generated_is_left_out_and_said(self, source, tmp_path):
+        source("/* Generated by Cython 3.1 */\n" + LAZY, "cython.c")
+        source(LAZY * 30_000, "large.c")
+        source(LAZY, "pythoncapi_compat.h")
+        result = lint([str(tmp_path)])
+        assert result["files"] == 0
+        assert [Path(out["path"]).name for out in result["not_analysed"]] == [
+            "large.c", "pythoncapi_compat.h", "cython.c",
+        ]  # fmt: skip
+
+    @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+    def test_links_in_a_loop(self, source, tmp_path):
+        source(LAZY)
+        (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+        (tmp_path / "self.c").symlink_to(tmp_path / "self.c")
+        (tmp_path / "dead.c").symlink_to(tmp_path / "nowhere.c")
+        assert lint([str(tmp_path)])["files"] == 1
+
+    def test_what_does_not_parse_is_said(self, source):
+        result = lint([source(LAZY + "int a[] = {1 2};\n")])
+        assert rules_of(result) == {"lazy-static"}
+        assert [(p["line"], p["what"][:14]) for p in result["not_analysed"]] == [
+            (10, "does not parse")
+        ]
+
+    def test_many_files_in_processes_give_what_one_process_gives(
+        self, source, tmp_path, monkeypatch
+    ):
+        for number in range(6):
+            source(LAZY.replace("cache", f"cache{number}"), f"{number}.c")
+        alone = lint([str(tmp_path)], jobs=1)
+        monkeypatch.setattr(api, "WORTH_PROCESSES", 0)
+        assert lint([str(tmp_path)], jobs=2) == alone
+        assert len(alone["findings"]) == 6
+
+
+@pytest.mark.skipif(not (PROJECT / "docs").is_dir(), reason="no documentation beside the tests")
+def test_the_document_lists_each_rule_with_its_severity():
+    text = (PROJECT / "docs" / "lint.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (\w+)", text, re.MULTILINE))
+    assert rows == {rule.name: rule.severity for rule in RULES.values()}
