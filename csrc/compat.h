@@ -32,6 +32,20 @@ PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value,
 }
 #endif
 
+/* 3.12 made one object of what an exception was before. */
+#if PY_VERSION_HEX < 0x030C0000
+static inline PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+#endif
+
 /* The value of an int of one digit, as most are, without a call (3.12's);
  * false if that needs one. */
 static inline bool

@@ -1,0 +1,197 @@
+"""Arguments to try: from a signature or a stub where there is one, else from a small pool."""
+
+import ast
+import importlib.util
+import inspect
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+# As expressions, so that each call gets values of its own. y is another object of the type.
+POOL = (
+    "1",
+    "'a'",
+    "[1, 2, 3]",
+    "b'abc'",
+    "y",
+    "{'a': 1}",
+    "lambda *args: None",
+    "object()",
+    "0",
+    "None",
+    "1.5",
+    "int",
+    "(1, 2)",
+    "bytearray(b'abc')",
+    "slice(0, 1)",
+    "('a', 1)",
+    "__import__('io').BytesIO(b'abc')",
+    "iter('ab')",
+)
+_FEW = ("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()")
+_FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
+# Accepted together, they say that any object will do; then threads also pass values that are equal
+# and not the same, which no meeting before has seen.
+ANYTHING = ("1", "'a'", "(1, 2)")
+NEW = "(n, 'a')"
+
+_BY_NAME = {
+    r"^(iter(able)?|seq(uence)?|items?|values|objs?|args)$": ("[1, 2, 3]", "'a'", "(1, 2)"),
+    r"^(key|name|text|s|string|prefix|sep|encoding)$": ("'a'", "1"),
+    r"^(data|buf(fer)?|bytes|b)$": ("b'abc'", "bytearray(b'abc')"),
+    r"^(func(tion)?|callback|callable|f|pred(icate)?|default_factory|key_func)$": (
+        "lambda *args: None",
+        "int",
+    ),
+    r"^(n|i|count|size|num(ber)?|index|amount|maxlen|start|stop|step|times|length|k)$": ("1", "0"),
+    r"^(other|that)$": ("y",),
+    r"^(mapping|dict|kwargs)$": ("{'a': 1}",),
+}
+_BY_ANNOTATION = {
+    "int": ("1", "0"),
+    "SupportsIndex": ("1", "0"),
+    "float": ("1.5",),
+    "str": ("'a'",),
+    "bytes": ("b'abc'",),
+    "Buffer": ("b'abc'", "bytearray(b'abc')"),
+    "ReadableBuffer": ("b'abc'",),
+    "bytearray": ("bytearray(b'abc')",),
+    "bool": ("True",),
+    "Iterable": ("[1, 2, 3]", "'a'"),
+    "Sequence": ("[1, 2, 3]",),
+    "list": ("[1, 2, 3]",),
+    "tuple": ("(1, 2)",),
+    "dict": ("{'a': 1}",),
+    "Mapping": ("{'a': 1}",),
+    "set": ("{1, 2}",),
+    "Callable": ("lambda *args: None", "int"),
+    "Hashable": ("'a'", NEW),
+    "object": ("'a'", "object()"),
+    "Any": ("'a'", "object()"),
+    "Self": ("y",),
+    "slice": ("slice(0, 1)",),
+    "type": ("int",),
+    "None": ("None",),
+}
+
+
+def arguments(function: Any, name: str, own: str = "") -> Iterator[tuple[str, ...]]:
+    """Give tuples of expressions to call function with, the likely first, each once.
+
+    name is how a stub calls it: `Type.method`, `Type` or `function`; own is the name of the type
+    that the expression y is of.
+    """
+    given: dict[tuple[str, ...], None] = {}
+    for guess in itertools.chain(_from_signature(function, name, own), _from_pool()):
+        if guess not in given:
+            given[guess] = None
+            yield guess
+
+
+def _from_pool() -> Iterator[tuple[str, ...]]:
+    yield ()
+    yield from ((value,) for value in POOL)
+    yield from itertools.product(_FEW, repeat=2)
+    yield from itertools.product(_FEWER, repeat=3)
+
+
+def _from_signature(function: Any, name: str, own: str) -> Iterator[tuple[str, ...]]:
+    parameters = _stubbed(function, name) or _signature(function)
+    if parameters is None:
+        return
+    needed = [values for values, required in parameters if required]
+    yield from itertools.islice(itertools.product(*needed), 24)
+    everything = [values for values, _ in parameters]
+    if len(everything) > len(needed) and len(everything) <= 4:
+        yield from itertools.islice(itertools.product(*everything), 24)
+    _ = own
+
+
+def _signature(function: Any) -> list[tuple[Sequence[str], bool]] | None:
+    """Values and need of each positional parameter, from the text signature."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
+    found: list[tuple[Sequence[str], bool]] = []
+    for parameter in signature.parameters.values():
+        if parameter.name == "self" or parameter.kind in {
+            parameter.VAR_KEYWORD,
+            parameter.KEYWORD_ONLY,
+        }:
+            continue
+        required = (
+            parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
+        )
+        annotation = "" if parameter.annotation is parameter.empty else str(parameter.annotation)
+        found.append((_values(parameter.name, annotation), required))
+    return found
+
+
+def _values(name: str, annotation: str) -> Sequence[str]:
+    """Likely values of a parameter, then the pool."""
+    words = re.findall(r"\w+", annotation)
+    likely = [value for word in words for value in _BY_ANNOTATION.get(word, ())]
+    for pattern, values in _BY_NAME.items():
+        if re.match(pattern, name, re.IGNORECASE):
+            likely += values
+    return list(dict.fromkeys([*likely, *POOL]))[: max(6, len(likely))]
+
+
+_STUBS: dict[str, dict[str, list[tuple[Sequence[str], bool]]]] = {}
+
+
+def _stubbed(function: Any, name: str) -> list[tuple[Sequence[str], bool]] | None:
+    """Values and need of each positional parameter, from the stub beside the module."""
+    module = getattr(function, "__module__", None) or getattr(
+        getattr(function, "__objclass__", None), "__module__", None
+    )
+    if not isinstance(module, str):
+        return None
+    if module not in _STUBS:
+        _STUBS[module] = _read_stub(module)
+    return _STUBS[module].get(name)
+
+
+def _read_stub(module: str) -> dict[str, list[tuple[Sequence[str], bool]]]:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return {}
+    if spec is None or not spec.origin:
+        return {}
+    origin = Path(spec.origin)
+    stub = origin.with_name(origin.name.partition(".")[0] + ".pyi")
+    try:
+        tree = ast.parse(stub.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found: dict[str, list[tuple[Sequence[str], bool]]] = {}
+
+    def visit(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{node.name}.")
+            elif isinstance(node, ast.FunctionDef):
+                parameters = _stub_parameters(node, bool(prefix))
+                if node.name in {"__new__", "__init__"}:
+                    found.setdefault(prefix.rstrip("."), parameters)
+                else:
+                    found.setdefault(prefix + node.name, parameters)
+
+    visit(tree.body, "")
+    return found
+
+
+def _stub_parameters(node: ast.FunctionDef, method: bool) -> list[tuple[Sequence[str], bool]]:
+    every = [*node.args.posonlyargs, *node.args.args]
+    static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+    optional = len(node.args.defaults)
+    required = [True] * (len(every) - optional) + [False] * optional
+    pairs = list(zip(every, required, strict=True))[1 if method and not static else 0 :]
+    return [
+        (_values(arg.arg, ast.unparse(arg.annotation) if arg.annotation else ""), need)
+        for arg, need in pairs
+    ]
