@@ -1,0 +1,38 @@
+"""What the running interpreter is: its version, its build, its GIL and its cores."""
+
+import os
+import sys
+import sysconfig
+from collections.abc import Callable
+from typing import TypedDict
+
+# Whether this build can run without the GIL. Whether the GIL is on right now is another question.
+FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
+
+
+class Interpreter(TypedDict):
+    """The interpreter that a result was found on."""
+
+    version: str
+    free_threaded: bool
+
+
+def describe() -> Interpreter:
+    """Describe the running interpreter, as every command does in its JSON."""
+    return {"version": sys.version.split()[0], "free_threaded": FREE_THREADED}
+
+
+def heading(this: Interpreter) -> str:
+    """Name an interpreter, as the reports for people do."""
+    build = "free-threaded" if this["free_threaded"] else "with the GIL"
+    return f"CPython {this['version']}, {build}"
+
+
+def cores() -> int:
+    """Count the cores that this process may use."""
+    if sys.version_info >= (3, 13):
+        return os.process_cpu_count() or 1
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
