@@ -34,6 +34,7 @@ def start(
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
+    cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a child in a process group of its own, in a clean environment unless env is given.
 
@@ -48,6 +49,7 @@ def start(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
+        cwd=cwd,
         start_new_session=True,  # Windows has none
         creationflags=flags,
     )

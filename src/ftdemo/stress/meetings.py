@@ -94,26 +94,37 @@ class Match:
         self._unexplained: set[Form] = set()
         self._with_other = any(operation.uses_other for operation in operations)
         self.cost = 20e-6  # seconds for a meeting with all that is around it
-        self.duration = 1e-6  # seconds for the longer of the calls
+        self._longest: float | None = None  # seconds for the longest of the operations
 
     def ask(self, times: int) -> None:
         """Have the threads take turns in every order, so many times each."""
         start = time.perf_counter()
-        inside = 0.0
         for order in self._orders:
-            outcomes, seconds = self._outcomes(times, order=order)
-            inside += seconds
-            self.oracle.learn(order, outcomes)
+            self.oracle.learn(order, self._outcomes(times, order=order))
         asked = times * len(self._orders)
         self.asked += asked
-        self.duration = max(inside / asked, 50e-9)
         self.cost = (time.perf_counter() - start) / asked
+
+    def _longest_call(self) -> float:
+        """Measure the seconds that the longest of the operations takes, in one thread."""
+        longest = 0.0
+        for operation in self.operations:
+            calls: list[Any] = []
+            for _ in range(50):
+                x, y = self._subject.make(), self._subject.make()
+                calls += operation.build(x, y, self._number.next())
+            job = self._job(Meetings(1), tuple(calls), 0, (), 0, 0, each=len(operation.steps))
+            start = time.perf_counter()
+            job()
+            longest = max(longest, (time.perf_counter() - start) / 50)
+        return longest
 
     def collide(self, times: int, seed: int) -> Tally:
         """Have threads collide on so many fresh objects, and count what no order explains."""
-        longest = min(self.duration * 1.2, LONGEST_PHASE)
-        phase = int(longest / STEP) if seed % 2 else int(min(longest, 100e-9) / STEP)
-        outcomes, _ = self._outcomes(times, phase=phase, seed=seed)
+        if self._longest is None:
+            self._longest = min(max(self._longest_call(), 50e-9), LONGEST_PHASE)
+        phase = int((self._longest if seed % 2 else min(self._longest, 100e-9)) / STEP)
+        outcomes = self._outcomes(times, phase=phase, seed=seed)
         self.meetings += times
         seen = [o for o in outcomes if o in self._unexplained or not self.oracle.explains(o)]
         if seen and not self._unexplained.issuperset(seen):
@@ -125,7 +136,7 @@ class Match:
 
     def _outcomes(
         self, times: int, *, order: tuple[int, ...] = (), phase: int = 0, seed: int = 0
-    ) -> tuple[list[Form], float]:
+    ) -> list[Form]:
         """Make objects, have the threads call, and write down what came of each meeting."""
         shared = []
         scripts: list[list[Any]] = [[] for _ in self.operations]
@@ -136,14 +147,12 @@ class Match:
             for script, operation in zip(scripts, self.operations, strict=True):
                 script += operation.build(x, y, n)
         meetings = Meetings(len(self.operations))
-        start = time.perf_counter()
         results = self._crew.run(
             [
                 self._job(meetings, tuple(script), thread, order, phase, seed)
                 for thread, script in enumerate(scripts)
             ]
         )
-        seconds = time.perf_counter() - start
         each = [len(operation.steps) for operation in self.operations]
         outcomes = []
         for index, (x, y) in enumerate(shared):
@@ -162,7 +171,7 @@ class Match:
             states = [observe(self._subject, each, labels) for each in (x, y)[: 1 + self._with_other]]
             states += [observe(self._subject, each, labels) for each in made]
             outcomes.append((tuple(written), tuple(states)))
-        return outcomes, seconds
+        return outcomes
 
     def _job(
         self,
@@ -172,8 +181,9 @@ class Match:
         order: tuple[int, ...],
         phase: int,
         seed: int,
+        each: int = 0,
     ) -> Callable[[], tuple[list[Any], bytes]]:
-        each = len(self.operations[thread].steps)
+        each = each or len(self.operations[thread].steps)
         if order:
             turns = tuple(turn for turn, who in enumerate(order) if who == thread)
             return lambda: meetings.take_turns(calls, turns, len(order))

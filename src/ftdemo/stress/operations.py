@@ -5,6 +5,7 @@ is a value that no meeting before has seen. A call by name, such as `add(1)`, is
 """
 
 import ast
+import builtins
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -132,15 +133,12 @@ def _expression(
 ) -> tuple[ast.expr, str]:
     match expression:
         case ast.Call(ast.Name(name) as function, arguments, keywords):
-            known = name in namespace or name in {"x", "y"} or name in dir(__builtins__)
-            mentioned = any(isinstance(node, ast.Name) and node.id in "xy" for node in arguments)
-            if hasattr(type(shared), name) and not (known and mentioned):
-                function = ast.Attribute(_name("x"), name, ast.Load())  # type: ignore[assignment]
-            elif name == "x":
-                name = "__call__"
-            elif not known:
+            if _method(expression, namespace, shared):
+                attribute = ast.Attribute(_name("x"), name, ast.Load())
+                return _call(attribute, arguments, keywords, name)
+            if name not in {"x", "y"} and name not in namespace and not hasattr(builtins, name):
                 raise OperationError(f"{type(shared).__name__} has no {name!r}")
-            return _call(function, arguments, keywords, name)
+            return _call(function, arguments, keywords, "__call__" if name in "xy" else name)
         case ast.Call(function, arguments, keywords):
             name = function.attr if isinstance(function, ast.Attribute) else ast.unparse(function)
             return _call(function, arguments, keywords, name)
@@ -189,9 +187,42 @@ def _slice(argument: ast.expr) -> ast.expr:
 class _Load(ast.NodeTransformer):
     """What was a target is read."""
 
-    def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802
-        return ast.Name(node.id, ast.Load())
+    def visit(self, node: ast.AST) -> Any:
+        if hasattr(node, "ctx"):
+            node.ctx = ast.Load()
+        return self.generic_visit(node)
 
 
 def _name(name: str) -> ast.expr:
     return ast.Name(name, ast.Load())
+
+
+def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:
+    """Write the same operation with x and y the other way round."""
+
+    class Swap(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.Call:  # noqa: N802
+            name = _method(node, namespace, shared)
+            self.generic_visit(node)
+            if name:
+                node.func = ast.Attribute(_name("y"), name, ast.Load())
+            return node
+
+        def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802
+            return ast.Name({"x": "y", "y": "x"}.get(node.id, node.id), node.ctx)
+
+    return ast.unparse(ast.fix_missing_locations(Swap().visit(ast.parse(label))))
+
+
+def _method(call: ast.expr, namespace: dict[str, Any], shared: Any) -> str | None:
+    """The name of the method of x that a call by name means; None where it is something else.
+
+    `total(x, y)` is a function that the namespace has, whether or not x has a method of that name.
+    """
+    match call:
+        case ast.Call(ast.Name(name), arguments):
+            mentioned = any(isinstance(node, ast.Name) and node.id == "x" for node in arguments)
+            known = name in namespace or hasattr(builtins, name)
+            if name not in {"x", "y"} and hasattr(shared, name) and not (known and mentioned):
+                return name
+    return None

@@ -77,16 +77,18 @@ _BY_ANNOTATION = {
 }
 
 
-def arguments(function: Any, name: str, own: str = "") -> Iterator[tuple[str, ...]]:
+def arguments(
+    function: Any, name: str, own: str = "", objects: Sequence[str] = ("y",)
+) -> Iterator[tuple[str, ...]]:
     """Give tuples of expressions to call function with, the likely first, each once.
 
-    name is how a stub calls it: `Type.method`, `Type` or `function`; own is the name of the type
-    that the expression y is of.
+    name is how a stub calls it: `Type.method`, `Type` or `function`; own is the name of a type that
+    there are objects of, as expressions.
     """
-    given: dict[tuple[str, ...], None] = {}
-    for guess in itertools.chain(_from_signature(function, name, own), _from_pool()):
+    given = set()
+    for guess in itertools.chain(_from_signature(function, name, own, objects), _from_pool()):
         if guess not in given:
-            given[guess] = None
+            given.add(guess)
             yield guess
 
 
@@ -97,54 +99,55 @@ def _from_pool() -> Iterator[tuple[str, ...]]:
     yield from itertools.product(_FEWER, repeat=3)
 
 
-def _from_signature(function: Any, name: str, own: str) -> Iterator[tuple[str, ...]]:
+# The name of a parameter, its annotation, and whether it must be given.
+_Parameter = tuple[str, str, bool]
+
+
+def _from_signature(
+    function: Any, name: str, own: str, objects: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
     parameters = _stubbed(function, name) or _signature(function)
     if parameters is None:
         return
-    needed = [values for values, required in parameters if required]
+    values = [_values(name, annotation, own, objects) for name, annotation, _ in parameters]
+    needed = [likely for likely, (_, _, must) in zip(values, parameters, strict=True) if must]
     yield from itertools.islice(itertools.product(*needed), 24)
-    everything = [values for values, _ in parameters]
-    if len(everything) > len(needed) and len(everything) <= 4:
-        yield from itertools.islice(itertools.product(*everything), 24)
-    _ = own
+    if len(needed) < len(values) <= 4:
+        yield from itertools.islice(itertools.product(*values), 24)
 
 
-def _signature(function: Any) -> list[tuple[Sequence[str], bool]] | None:
-    """Values and need of each positional parameter, from the text signature."""
+def _signature(function: Any) -> list[_Parameter] | None:
+    """The positional parameters, from the text signature."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
         return None
-    found: list[tuple[Sequence[str], bool]] = []
-    for parameter in signature.parameters.values():
-        if parameter.name == "self" or parameter.kind in {
-            parameter.VAR_KEYWORD,
-            parameter.KEYWORD_ONLY,
-        }:
-            continue
-        required = (
-            parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
-        )
-        annotation = "" if parameter.annotation is parameter.empty else str(parameter.annotation)
-        found.append((_values(parameter.name, annotation), required))
+    skipped = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    found: list[_Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name != "self" and parameter.kind not in skipped:
+            annotation = parameter.annotation
+            must = parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
+            found.append((name, "" if annotation is parameter.empty else str(annotation), must))
     return found
 
 
-def _values(name: str, annotation: str) -> Sequence[str]:
+def _values(name: str, annotation: str, own: str, objects: Sequence[str]) -> Sequence[str]:
     """Likely values of a parameter, then the pool."""
     words = re.findall(r"\w+", annotation)
-    likely = [value for word in words for value in _BY_ANNOTATION.get(word, ())]
+    likely = list(objects) if own and own in words else []
+    likely += [value for word in words for value in _BY_ANNOTATION.get(word, ())]
     for pattern, values in _BY_NAME.items():
         if re.match(pattern, name, re.IGNORECASE):
             likely += values
     return list(dict.fromkeys([*likely, *POOL]))[: max(6, len(likely))]
 
 
-_STUBS: dict[str, dict[str, list[tuple[Sequence[str], bool]]]] = {}
+_STUBS: dict[str, dict[str, list[_Parameter]]] = {}
 
 
-def _stubbed(function: Any, name: str) -> list[tuple[Sequence[str], bool]] | None:
-    """Values and need of each positional parameter, from the stub beside the module."""
+def _stubbed(function: Any, name: str) -> list[_Parameter] | None:
+    """The positional parameters, from the stub beside the module."""
     module = getattr(function, "__module__", None) or getattr(
         getattr(function, "__objclass__", None), "__module__", None
     )
@@ -155,7 +158,7 @@ def _stubbed(function: Any, name: str) -> list[tuple[Sequence[str], bool]] | Non
     return _STUBS[module].get(name)
 
 
-def _read_stub(module: str) -> dict[str, list[tuple[Sequence[str], bool]]]:
+def _read_stub(module: str) -> dict[str, list[_Parameter]]:
     try:
         spec = importlib.util.find_spec(module)
     except (ImportError, ValueError, AttributeError):
@@ -168,7 +171,7 @@ def _read_stub(module: str) -> dict[str, list[tuple[Sequence[str], bool]]]:
         tree = ast.parse(stub.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return {}
-    found: dict[str, list[tuple[Sequence[str], bool]]] = {}
+    found: dict[str, list[_Parameter]] = {}
 
     def visit(body: list[ast.stmt], prefix: str) -> None:
         for node in body:
@@ -185,13 +188,12 @@ def _read_stub(module: str) -> dict[str, list[tuple[Sequence[str], bool]]]:
     return found
 
 
-def _stub_parameters(node: ast.FunctionDef, method: bool) -> list[tuple[Sequence[str], bool]]:
+def _stub_parameters(node: ast.FunctionDef, method: bool) -> list[_Parameter]:
     every = [*node.args.posonlyargs, *node.args.args]
     static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
     optional = len(node.args.defaults)
-    required = [True] * (len(every) - optional) + [False] * optional
-    pairs = list(zip(every, required, strict=True))[1 if method and not static else 0 :]
     return [
-        (_values(arg.arg, ast.unparse(arg.annotation) if arg.annotation else ""), need)
-        for arg, need in pairs
+        (arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", index < len(every) - optional)
+        for index, arg in enumerate(every)
+        if index or not method or static
     ]
