@@ -4,7 +4,21 @@ Two operations on one object, at the same time, must come to what one order of t
 other, comes to. The object itself is the oracle.
 """
 
-from ftdemo.stress.results import Finding, Result, Skipped, TypeResult
-from ftdemo.stress.run import Progress, TargetError, stress
+from pathlib import Path
 
-__all__ = ["Finding", "Progress", "Result", "Skipped", "TargetError", "TypeResult", "stress"]
+from ftdemo.stress.results import Finding, Result, Skipped, TypeResult
+from ftdemo.stress.run import InterruptedStress, Progress, TargetError, stress
+
+__all__ = [
+    "SCHEMA",
+    "Finding",
+    "InterruptedStress",
+    "Progress",
+    "Result",
+    "Skipped",
+    "TargetError",
+    "TypeResult",
+    "stress",
+]
+
+SCHEMA = Path(__file__).with_name("schema.json")  # of what `ftdemo stress --json` prints

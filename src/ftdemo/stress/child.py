@@ -11,6 +11,7 @@ import importlib
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -28,7 +29,6 @@ BATCH_SECONDS = 0.1
 MOST_MEETINGS = 2000  # in a batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding with
 MOST_FINDINGS = 10  # of a subject; then what else there is, is no news
-BURST_CALLS = 50  # of each thread, on one object
 LIMIT = 3.0  # seconds for a step, of which each takes a tenth of one
 
 MARK = "ftdemo stress: "
@@ -84,6 +84,7 @@ class Drive:
         self._matches: dict[tuple[str, ...], Match] = {}
         self._done = {tuple(labels) for labels in request["done"]}
         self._findings = 0
+        self._measured: set[tuple[tuple[str, ...], int]] = set()
         self._found_parts = [labels for labels in self._done if len(labels) == 2]
         self._start = time.perf_counter()
         self._collected = self._start
@@ -144,8 +145,13 @@ class Drive:
             if self._spent() > 0.5:
                 break
             self._look(labels, FIRST_LOOK)
+        for labels in self._short_sequences() if collides else ():
+            if self._spent() > 0.6:
+                break
+            if not self._is_known(labels):
+                self._look(labels, FIRST_LOOK)
         for labels, threads in bursts:
-            if self._spent() > 0.7:
+            if self._spent() > 0.8:
                 break
             self._burst(labels, threads)
         while self._spent() < 1 and (bursts or self._pairs):
@@ -159,20 +165,40 @@ class Drive:
     def _all_pairs(self) -> Iterator[tuple[int, tuple[str, ...]]]:
         """Give pairs with a rank: what writes, and what is called twice, comes first."""
         found = [each for each in self._found if each["collides"]]
+        given: set[tuple[str, ...]] = set()
         for one, other in combinations_with_replacement(found, 2):
             rank = 3 - one["writes"] - other["writes"]
             if one is other:
                 rank -= 1
             if one["fails"] or other["fails"]:
                 rank += 1
-            yield rank, (one["label"], other["label"])
-            for a, b in ((one, other), (other, one)):
-                if " y" in f" {b['label']}" or "(y" in b["label"]:
-                    swapped = mirrored(b["label"], self._survey.namespace, self._example)
-                    if swapped != b["label"]:
-                        yield rank, (a["label"], swapped)
-                if one is other:
-                    break
+            a, b = one["label"], other["label"]
+            mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
+            for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
+                other_way = (self._mirrored(pair[0]), self._mirrored(pair[1]))
+                if given.isdisjoint({pair, pair[::-1], other_way, other_way[::-1]}):
+                    given.add(pair)
+                    yield rank, pair
+
+    def _mirrored(self, label: str) -> str:
+        if not re.search(r"\by\b", label):
+            return label  # nothing of it would change for the other object
+        return mirrored(label, self._survey.namespace, self._example)
+
+    def _short_sequences(self) -> Iterator[tuple[str, ...]]:
+        """Give what a few operations make: two calls in each of two threads, one in each of three.
+
+        For a type of many operations there is no time for all; these are drawn.
+        """
+        labels = [each["label"] for each in self._found if each["collides"]]
+        if len(labels) > 6:
+            return
+        most = min(4, self._request["threads"])
+        for label in labels:
+            yield (label,) * 3
+            yield (label,) * most
+        for one, other in permutations(labels, 2):
+            yield (f"{one}; {other}",) * 2
 
     def _all_bursts(self) -> list[tuple[tuple[str, ...], int]]:
         """All operations together, in so many threads; then each pair that writes, in two."""
@@ -271,6 +297,7 @@ class Drive:
         """Collide until it is clear how often no order explains what comes, and ask as often."""
         match = self._match(tuple(labels))
         seen, example, broken, seed = 0, None, False, int(self._request["seed"])
+        times = FIRST_LOOK
         while match.meetings < ENOUGH_MEETINGS and self._spent() < 1:
             times = max(10, min(MOST_MEETINGS, int(BATCH_SECONDS / match.cost)))
             self._begin("collide", labels)
@@ -287,7 +314,7 @@ class Drive:
             self._start = time.perf_counter()
             while match.asked < wanted and self._spent() < 1:
                 self._begin("oracle", labels)
-                match.ask(100)
+                match.ask(times)
             if match.oracle.explains(example):
                 seen = 0
         outcome = self._picture(match, example) if seen else None
@@ -338,15 +365,22 @@ class Drive:
             return
         operations = [self._parse(label) for label in labels]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
-        objects = 20
         self._begin("burst", labels, threads)
-        broken = burst.run(objects, BURST_CALLS, self._chance.randrange(2**32))
+        objects, calls = burst.size()
+        broken = burst.run(objects, calls, self._chance.randrange(2**32))
         self._say("meetings", objects)
-        if broken:
+        if not broken and (labels, threads) not in self._measured:
+            self._measured.add((labels, threads))
+            self._begin("burst", labels, threads)
+            broken = burst.grows(objects, calls, self._chance.randrange(2**32))
+        elif broken:
             self._begin("control", labels, threads)
-            if not burst.run(objects, BURST_CALLS, self._chance.randrange(2**32), in_turn=True):
-                self._say("broken", labels, threads, broken)
+            if burst.run(objects, calls, self._chance.randrange(2**32), in_turn=True):
+                self._done.add(labels)
+                return
+        if broken:
             self._done.add(labels)
+            self._say("broken", labels, threads, broken)
 
     def _burst_until_end(self, labels: Sequence[str], in_turn: bool) -> None:
         """Repeat one burst, to confirm what it broke; or, for a control, have threads take turns."""
@@ -354,12 +388,16 @@ class Drive:
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
         seen, runs, words = 0, 0, ""
+        self._begin("control" if in_turn else "burst", labels, threads)
+        objects, calls = burst.size()
         while self._spent() < 1:
             self._begin("control" if in_turn else "burst", labels, threads)
             seed = int(self._request["seed"]) + runs
-            broken = burst.run(20, BURST_CALLS, seed, in_turn=in_turn)
-            runs += 20
-            self._say("meetings", 20)
+            broken = burst.run(objects, calls, seed, in_turn=in_turn)
+            if not broken and not in_turn and not runs:
+                broken = burst.grows(objects, calls, seed)
+            runs += objects
+            self._say("meetings", objects)
             if broken:
                 seen, words = seen + 1, broken
         self._say("broken_again", seen, runs, words)

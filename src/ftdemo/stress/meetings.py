@@ -1,13 +1,16 @@
 """Threads that meet on fresh objects: colliding, taking turns, and in bursts."""
 
+import contextlib
 import gc
 import itertools
+import os
 import queue
 import random
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ftdemo._stress import Meetings, spin
@@ -18,6 +21,8 @@ ORDERS = 24  # of the operations that are asked for, at most
 ASKED_FIRST = 6  # meetings of the oracle for an order, before threads collide
 ASKED_AGAIN = 400  # and over all orders, before an outcome counts
 LONGEST_PHASE = 1e-3  # seconds
+BURST_CALLS = 50  # of each thread on one object
+BURST_SECONDS = 0.1
 
 
 class Crew:
@@ -32,6 +37,10 @@ class Crew:
             threading.Thread(target=self._work, args=(index, jobs), daemon=True).start()
 
     def _work(self, index: int, jobs: "queue.SimpleQueue[Callable[[], Any]]") -> None:
+        if sys.platform == "linux":
+            # A busy system puts both threads on one core, where they never meet.
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {cores[index % len(cores)]})
         while True:
             self._done.put((index, jobs.get()()))
 
@@ -128,7 +137,8 @@ class Match:
         self.meetings += times
         seen = [o for o in outcomes if o in self._unexplained or not self.oracle.explains(o)]
         if seen and not self._unexplained.issuperset(seen):
-            self.ask(max(1, ASKED_AGAIN // len(self._orders)))
+            # In batches of the same size: what depends on time is then as old as in the collision.
+            self.ask(max(times, ASKED_AGAIN // len(self._orders)))
             seen = [o for o in seen if not self.oracle.explains(o)]
             self._unexplained.update(seen)
         broken = [outcome for outcome in seen if ("raises", "SystemError") in outcome[0]]
@@ -170,7 +180,7 @@ class Match:
                             made.append(value)
             states = [observe(self._subject, each, labels) for each in (x, y)[: 1 + self._with_other]]
             states += [observe(self._subject, each, labels) for each in made]
-            outcomes.append((tuple(written), tuple(states)))
+            outcomes.append((tuple(written), tuple(states), _differences(written)))
         return outcomes
 
     def _job(
@@ -192,6 +202,13 @@ class Match:
     def expected(self) -> list[Form]:
         """What the orders come to, each once."""
         return list(dict.fromkeys(self.oracle.patterns.values()))
+
+
+def _differences(written: Sequence[Form]) -> Form:
+    """Give for each int result how far it is from the first: serial numbers differ by constants."""
+    numbers = [each[1] if each[0] == "int" else None for each in written]
+    first = next((number for number in numbers if number is not None), 0)
+    return tuple(None if number is None else number - first for number in numbers)
 
 
 class Numbers:
@@ -251,6 +268,36 @@ class Burst:
         self._crew = crew
         self._number = number
 
+    def size(self) -> tuple[int, int]:
+        """How many objects, and calls of each thread on each, take about a tenth of a second."""
+        slowest = 1e-7
+        for operation in self.operations:
+            made = operation.build(self._subject.make(), self._subject.make(), self._number.next())
+            start = time.perf_counter()
+            for function, *arguments in made:
+                with contextlib.suppress(BaseException):
+                    function(*arguments)
+            slowest = max(slowest, (time.perf_counter() - start) / len(made))
+        calls = int(BURST_SECONDS / slowest / self.threads)
+        return max(1, min(20, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
+
+    def grows(self, objects: int, calls: int, seed: int) -> str:
+        """See if memory grows with every burst, and does not when threads take turns."""
+
+        def growth(in_turn: bool) -> list[int]:
+            sizes = []
+            for index in range(4):
+                self.run(objects, calls, seed + index, in_turn=in_turn)
+                gc.collect()
+                sizes.append(sys.getallocatedblocks())
+            return [after - before for before, after in pairwise(sizes)]
+
+        loose, in_turn = growth(in_turn=False), growth(in_turn=True)
+        least, most = min(loose), max(in_turn)
+        if least > objects and least > 10 * max(most, 0):
+            return f"memory grows: {least / objects:.1f} blocks for each object that threads shared"
+        return ""
+
     def run(self, objects: int, calls: int, seed: int, *, in_turn: bool = False) -> str:
         """Let the threads loose, or have them take turns; give what is broken, or an empty text.
 
@@ -298,7 +345,12 @@ class Burst:
 
 def _witnesses(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
     """The arguments that only the calls have: once these are gone, nothing refers to them."""
-    return [argument for call in calls for argument in call[1:] if type(argument) is object]
+    found = []
+    for call in calls:
+        for place in range(1, len(call)):
+            if type(call[place]) in _WITNESSES and sys.getrefcount(call[place]) == _ALONE:
+                found.append(call[place])
+    return found
 
 
 def _still_held(witnesses: list[Any]) -> str:
@@ -319,3 +371,4 @@ def _count_alone() -> int:
 
 
 _ALONE = _count_alone()
+_WITNESSES = {object, list, dict, tuple, bytearray}

@@ -17,6 +17,7 @@ Form = Any  # nested tuples of str, int and other plain values; or ANY
 
 BOUND = 32  # items that are read of a container or an iterator
 DEPTH = 4
+MOST_ITEMS = 1000  # of one outcome, however they are nested
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _PLAIN = {NoneType, bool, int, complex, type(Ellipsis), type(NotImplemented)}
 _BYTES = (bytearray, memoryview, array)
@@ -39,6 +40,7 @@ class Labels:
     def __init__(self, **shared: Any) -> None:
         self._labels: dict[int, Any] = {id(value): name for name, value in shared.items()}
         self._alive: list[Any] = list(shared.values())
+        self.left = MOST_ITEMS
 
     def of(self, value: Any) -> tuple[Any, bool]:
         """Give the label of an object, and whether it had one."""
@@ -70,6 +72,7 @@ def form(value: Any, labels: Labels, depth: int = DEPTH) -> Form:
         return (kind.__name__, getattr(value, "__qualname__", None) or value.__name__)
     if isinstance(value, tuple) and not value:
         return (kind.__name__,)
+    labels.left -= 1
     label, known = labels.of(value)
     if known:
         return ("same", label)
@@ -79,7 +82,7 @@ def form(value: Any, labels: Labels, depth: int = DEPTH) -> Form:
 
 def _inside(value: Any, labels: Labels, depth: int) -> Iterator[Form]:
     """Write down what is in a container or an iterator, up to a bound."""
-    if depth == 0:
+    if depth == 0 or labels.left < 0:
         return
     try:
         if isinstance(value, (tuple, list, deque)):

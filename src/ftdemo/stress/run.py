@@ -22,7 +22,8 @@ from ftdemo.stress.results import Finding, Kind, Result, TypeResult
 TargetError = targets.TargetError
 
 MOST_RESTARTS = 40  # of the child of one subject, each after a crash or a hang
-MOST_CONFIRMED = 10  # findings of a subject
+MOST_CONFIRMED = {"not-atomic": 10}  # findings of a subject; of other kinds:
+MOST_CRASHES = 3
 CONFIRM_SECONDS = 2.0
 CONTROL_SECONDS = 1.0
 MOST_TRIALS = 16  # to reduce a crash
@@ -30,6 +31,14 @@ MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
 
 UNSHARED = ("compatible", "safe on distinct objects")
 FOR_CRASHES = "sharing is not promised ({}): only crashes count"
+
+
+class InterruptedStress(KeyboardInterrupt):  # noqa: N818 - named as the interrupt that it is
+    """A run was interrupted. `result` has what was seen so far."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result
 
 
 class Progress(TypedDict):
@@ -98,8 +107,8 @@ def stress(
     what is documented as not atomic, such as "acme.Deque.extend". progress is called from any
     thread, one call at a time. jobs is how many types are driven at the same time.
 
-    Raises TargetError where there is no such target. On KeyboardInterrupt the findings so far are
-    in the attribute `result` of the exception.
+    Raises TargetError where there is no such target, and on KeyboardInterrupt InterruptedStress,
+    with the findings so far.
 
     This runs the code of the target, with arguments that make no sense, in child processes with the
     GIL off. Thread safety: safe on shared objects.
@@ -120,8 +129,7 @@ def stress(
             try:
                 run.drive(found, jobs)
             except KeyboardInterrupt as interrupt:
-                interrupt.result = run.result()  # type: ignore[attr-defined]
-                raise
+                raise InterruptedStress(run.result()) from interrupt
         else:
             one = "one core" if interpreter.FREE_THREADED else "this build always has the GIL"
             run.skip_all(found, f"threads never run at the same time here: {one}")
@@ -440,14 +448,18 @@ class _OfSubject:
         self._aside: dict[str, str] = {}
 
     def drive(self) -> None:
-        constructors = self._constructors()
-        if not constructors:
-            self._run.add_type(self._subject.name, "", 0, 0, 0, self._aside)
-        for constructor in constructors:
-            one = self._subject._replace(constructor=constructor)
-            share = self._settings.seconds / len(constructors)
-            _OfConstructor(self._of, one, share, dict(self._aside)).drive()
-            self._aside.clear()
+        found = [
+            _OfConstructor(self._of, self._subject._replace(constructor=constructor))
+            for constructor in self._constructors()
+        ]
+        driven = [each for each in found if each.survey()]
+        aside = self._aside
+        for each in found:
+            aside = {**aside, **each.aside} if each not in driven else aside
+        if aside or not driven:
+            self._run.add_type(self._subject.name, "", 0, 0, 0, aside)
+        for each in driven:
+            each.drive(self._settings.seconds / len(driven))
 
     def _constructors(self) -> list[str]:
         subject = self._subject
@@ -495,15 +507,12 @@ def _why_aside(ending: Ending) -> str:
 class _OfConstructor:
     """One way to make the objects of a subject."""
 
-    def __init__(
-        self, parent: _OfTarget, subject: Subject, seconds: float, aside: dict[str, str]
-    ) -> None:
+    def __init__(self, parent: _OfTarget, subject: Subject) -> None:
         self._of = parent
         self._run = parent.run
         self._settings = parent.run.settings
         self._subject = subject
-        self._seconds = seconds
-        self._aside = aside
+        self.aside: dict[str, str] = {}
         self._operations: list[dict[str, Any]] = []
         self._observers: list[str] = []
         self._name = subject.name
@@ -514,56 +523,54 @@ class _OfConstructor:
         self._candidates: list[_Candidate] = []
         self._hung: Counter[str] = Counter()
 
-    def drive(self) -> None:
-        settings = self._settings
-        try:
-            if not self._survey():
-                return
-            if settings.pair:
-                self._pairs.add(settings.pair)
-                self._drive_pair()
-            elif self._operations:
-                malloc = MALLOC_SHARE * self._seconds
-                self._drive(self._seconds - malloc, settings.only, None)
-                self._drive(malloc, "crash", "debug")
-                self._confirm_all()
-        except children.StoppedError:
-            self._add_unconfirmed()
-            raise
-        finally:
-            if self._operations or settings.pair or self._subject.expression:
-                self._run.add_type(
-                    self._name,
-                    self._subject.constructor or "",
-                    len(self._operations),
-                    len(self._pairs),
-                    self._meetings,
-                    self._aside,
-                )
-
-    def _survey(self) -> bool:
-        """Find the operations; False where the object cannot be made."""
+    def survey(self) -> bool:
+        """Find the operations; False where there are none."""
         derived: dict[str, str] = {}
 
         def heard(line: Line) -> None:
             match line:
                 case ["operations", operations, observers, aside, more]:
                     self._operations, self._observers = operations, observers
-                    self._aside.update(aside)
+                    self.aside.update(aside)
                     derived.update(more)
                 case ["kind", name, level]:
                     self._name, self._level = name, level
 
         request = self._of.request(self._subject, "drive")
-        ending = _until_done(request, self._aside, heard, self._run.stop)
+        ending = _until_done(request, self.aside, heard, self._run.stop)
         if ending.kind != "done":
             what = str(self._subject.constructor)
             error = ending.errors.strip().rpartition("\n")[2] or ending.words
-            self._aside.setdefault(what, f"could not be made ({error})")
+            self.aside.setdefault(what, f"could not be made ({error})")
             return False
         self._of.add_derived(derived, self._subject, str(self._subject.constructor))
         self._heed_levels()
-        return True
+        return bool(self._operations or self._settings.pair)
+
+    def drive(self, seconds: float) -> None:
+        """Drive the operations, or those that are named, for so many seconds; confirm findings."""
+        settings = self._settings
+        try:
+            if settings.pair:
+                self._pairs.add(settings.pair)
+                self._drive_pair(seconds)
+            else:
+                malloc = MALLOC_SHARE * seconds
+                self._drive(seconds - malloc, settings.only, None)
+                self._drive(malloc, "crash", "debug")
+                self._confirm_all()
+        except children.StoppedError:
+            self._add_unconfirmed()
+            raise
+        finally:
+            self._run.add_type(
+                self._name,
+                self._subject.constructor or "",
+                len(self._operations),
+                len(self._pairs),
+                self._meetings,
+                self.aside,
+            )
 
     def _heed_levels(self) -> None:
         """Heed what documentation promises: of a method first, else of its type."""
@@ -571,11 +578,11 @@ class _OfConstructor:
         for operation in self._operations:
             level = operation["level"] or self._level
             if level == "incompatible":
-                self._aside[operation["label"]] = "documented as incompatible with threads"
+                self.aside[operation["label"]] = "documented as incompatible with threads"
                 continue
             operation["collides"] = level not in UNSHARED
             if not operation["collides"]:
-                self._aside[operation["label"]] = FOR_CRASHES.format(level)
+                self.aside[operation["label"]] = FOR_CRASHES.format(level)
             driven.append(operation)
         self._operations = driven
 
@@ -586,7 +593,8 @@ class _OfConstructor:
             if last is None:
                 return
             left *= max(0.0, 1 - spent)
-            if left < 0.05:
+            grave = sum(1 for each in self._candidates if each.kind in {"crash", "hang"})
+            if left < 0.05 or grave >= MOST_CRASHES:
                 return
 
     def _drive_once(
@@ -628,14 +636,14 @@ class _OfConstructor:
             only=only,
             operations=self._operations,
             observers=self._observers,
-            aside=self._aside,
+            aside=self.aside,
             done=[list(labels) for labels in self._done],
         )
         ending = children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
         if ending.kind == "done":
             return 1.0, None
         if ending.last[0] not in {"begin", "meetings"}:
-            self._aside["*"] = f"stopped: {ending.words}"
+            self.aside["*"] = f"stopped: {ending.words}"
             return 1.0, None
         self._blame(ending, malloc)
         return spent, ending
@@ -646,17 +654,17 @@ class _OfConstructor:
             case ["begin", phase, labels, threads, _]:
                 pass
             case _:  # between two steps: collecting garbage, say
-                self._aside["*"] = f"stopped: {ending.words}"
+                self.aside["*"] = f"stopped: {ending.words}"
                 return
         self._done.add(tuple(labels))
         what = " | ".join(labels)
         if phase in {"oracle", "control"}:
             does = {"crash": "crashes", "hang": "blocks", "exit": "ends the process"}[ending.kind]
-            self._aside[what] = f"{does} when the threads take turns ({ending.words})"
+            self.aside[what] = f"{does} when the threads take turns ({ending.words})"
             for label in set(labels):
                 self._hung[label] += 1
                 if self._hung[label] >= 2 and len(self._operations) > 1:
-                    self._aside[label] = f"{does} when the threads take turns, with several others"
+                    self.aside[label] = f"{does} when the threads take turns, with several others"
                     self._operations = [o for o in self._operations if o["label"] != label]
             return
         kind: Kind = "hang" if ending.kind == "hang" else "crash"
@@ -675,7 +683,7 @@ class _OfConstructor:
         while self._candidates:
             candidate = self._candidates[0]
             kind = candidate.kind
-            if confirmed[kind] < MOST_CONFIRMED:
+            if confirmed[kind] < MOST_CONFIRMED.get(kind, MOST_CRASHES):
                 finding = (
                     self._confirm_outcome(candidate.labels, CONFIRM_SECONDS, self._settings.seed)
                     if kind == "not-atomic"
@@ -693,12 +701,12 @@ class _OfConstructor:
             outcome = {**outcome, "unconfirmed": True}
             self._run.add_finding(self._finding(kind, labels, outcome, seen, meetings, threads))
 
-    def _drive_pair(self) -> None:
+    def _drive_pair(self, seconds: float) -> None:
         """Drive the operations that are named, for as long as is asked."""
         labels, settings = self._settings.pair, self._settings
         finding = None
         if settings.only != "crash":
-            finding = self._confirm_outcome(labels, self._seconds, settings.seed)
+            finding = self._confirm_outcome(labels, seconds, settings.seed)
         if finding is None:
             threads = max(2, len(labels))
             candidate = _Candidate("crash", labels, threads, {})
@@ -735,7 +743,7 @@ class _OfConstructor:
                     return self._confirm_burst(candidate)
             elif ending.last[0] == "start":
                 error = ending.errors.strip().rpartition("\n")[2]
-                self._aside[" | ".join(labels)] = error or ending.words
+                self.aside[" | ".join(labels)] = error or ending.words
             return None
         _, seen, meetings, broken, outcome = told[0]
         if self._settings.pair:
@@ -772,7 +780,7 @@ class _OfConstructor:
             elif line[0] == "broken_again" and line[1]:
                 words = line[3]
 
-        for attempt in range(2):
+        for attempt in range(1 if candidate.kind == "hang" else 2):
             ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, candidate.malloc, attempt)
             if ending.kind in {"crash", "hang", "exit"} and ending.last[0] in {"begin", "meetings"}:
                 kind: Kind = "hang" if ending.kind == "hang" else "crash"
@@ -819,7 +827,7 @@ class _OfConstructor:
             if ending.kind != "done" or broken:
                 who = "the threads take turns" if so_many > 1 else "one thread does it all"
                 what = broken[0] if broken else ending.words
-                self._aside[" | ".join(labels)] = f"goes wrong also when {who} ({what})"
+                self.aside[" | ".join(labels)] = f"goes wrong also when {who} ({what})"
                 return True
         return False
 
@@ -889,4 +897,11 @@ class _OfConstructor:
             words += ["--only", "crash"]
         if threads not in {2, len(labels)}:
             words += ["--threads", str(threads)]
-        return shlex.join(words)
+        return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell, in double quotes where it has single ones."""
+    if "'" in word and not any(character in word for character in '"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)

@@ -11,7 +11,7 @@ import re
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple, TypedDict
 
@@ -54,7 +54,7 @@ _SYNTAX = {
     "__reduce__": ("x.__reduce__()",),
     "__getstate__": ("x.__getstate__()",),
     "__bytes__": ("bytes(x)",),
-    "__buffer__": ("bytes(x)",),
+    "__buffer__": ("memoryview(x)",),
 }
 for _name, _sign in {
     "add": "+",
@@ -242,7 +242,7 @@ class Survey:
             try:
                 made = self.constructor_of(text)()
             except BaseException as error:
-                reason = reason if works else _described(error)
+                reason = reason or _described(error)
             else:
                 if isinstance(made, kind):
                     works.append(text)
@@ -308,20 +308,20 @@ class Survey:
         member = getattr(kind, name, None)
         if name in _SYNTAX:
             for template in _SYNTAX[name]:
-                guesses = list(_filled(template))
-                yield from self._first(guesses, make, example, template, variants=len(guesses) > 1)
+                guesses = dict(_filled(template))
+                yield from self._first(guesses, make, example, template)
         elif name == "__call__" or (callable(member) and not isinstance(member, type)):
             written = "x" if name == "__call__" else name
-            guesses = [
-                f"{written}({', '.join(each)})"
+            guesses = {
+                f"{written}({', '.join(each)})": each[-1] if each else ""
                 for each in values.arguments(member, f"{kind.__name__}.{name}", kind.__name__)
-            ]
-            yield from self._first(guesses, make, example, f"{written}(...)", variants=True)
+            }
+            yield from self._first(guesses, make, example, f"{written}(...)")
         elif not isinstance(member, type):
-            yield from self._first([f"x.{name}"], make, example, f"x.{name}")
-            settings = [f"x.{name} = {value}" for value in _setting(example, name)]
+            yield from self._first({f"x.{name}": ""}, make, example, f"x.{name}")
+            settings = {f"x.{name} = {value}": value for value in _setting(example, name)}
             if hasattr(type(_raw(kind, name)), "__set__"):
-                yield from self._first(settings, make, example, f"x.{name} = ...", variants=True)
+                yield from self._first(settings, make, example, f"x.{name} = ...", quiet=True)
 
     def _try_function(
         self,
@@ -338,19 +338,19 @@ class Survey:
         function = getattr(self.module, name)
         objects = ("x", "y") if shared else ()
         own = kind.__name__ if kind else ""
-        guesses: dict[str, None] = {}
+        guesses: dict[str, str] = {}
         for each in values.arguments(function, name, own, objects):
             if not shared:
                 if "y" not in each:
-                    guesses[f"{name}({', '.join(each)})"] = None
+                    guesses[f"{name}({', '.join(each)})"] = each[-1] if each else ""
             elif each.count("x") == 1:
-                guesses[f"{name}({', '.join(each)})"] = None
+                guesses[f"{name}({', '.join(each)})"] = each[-1]
             elif "x" not in each:
                 for place in range(len(each)):
                     changed = ["x" if index == place else v for index, v in enumerate(each)]
-                    guesses[f"{name}({', '.join(changed)})"] = None
+                    guesses[f"{name}({', '.join(changed)})"] = changed[-1]
         what = f"{name}(...)"
-        found = self._first(list(guesses), make, example, what, variants=True, quiet=True)
+        found = self._first(guesses, make, example, what, quiet=True, another=not shared)
         for label in found:
             # What takes any object is not about this type.
             anything = re.sub(r"\bx\b", "object()", label)
@@ -359,27 +359,26 @@ class Survey:
 
     def _first(
         self,
-        guesses: Sequence[str],
+        guesses: Mapping[str, str],
         make: Callable[[], Any],
         example: Any,
         what: str,
         *,
-        variants: bool = False,
         quiet: bool = False,
+        another: bool = False,
     ) -> list[str]:
-        """Try texts until one works; with variants, also one with y and one with a new key.
+        """Try texts until one works; guesses maps each to its last argument.
 
-        Where none works, one that raises something else than a wrong call does will do.
+        Gives also one with y, and, where any object will do, some that are new each time; with
+        another, also one with another value of the same kind. Where none works, one that raises
+        something else than a wrong call does will do.
         """
         deadline = time.perf_counter() + LONG_SEARCH
-        works: list[str] = []
+        works: dict[str, str] = {}
         raises: list[str] = []
         reason = ""
-        accepted = set()
-        for guess in guesses:
-            if works and not variants:
-                break
-            if works and not ("y" in _names(guess) or _argument(guess) in values.ANYTHING):
+        for guess, value in guesses.items():
+            if works and not ("y" in _names(guess) or value in values.ANYTHING):
                 continue
             if time.perf_counter() > deadline or len(raises) > 200:
                 break
@@ -388,8 +387,7 @@ class Survey:
                 continue
             outcome = self._attempt(guess, make, example)
             if outcome is None:
-                works.append(guess)
-                accepted.add(_argument(guess))
+                works[guess] = value
             elif isinstance(outcome, str):
                 self.aside[guess] = outcome
                 reason = outcome
@@ -401,12 +399,17 @@ class Survey:
             if not quiet and what not in self.aside and not any(g in self.aside for g in guesses):
                 self.aside[what] = f"could not be called ({reason})"
             return []
-        chosen = (works or raises)[:1]
-        chosen += [guess for guess in works[1:] if "y" in _names(guess)][:1]
-        if accepted.issuperset(values.ANYTHING):
-            key = chosen[0].replace(_argument(chosen[0]) or "", values.NEW, 1)
-            if key not in self.aside and self._attempt(key, make, example) is None:
-                chosen.append(key)
+        chosen = [*works, *raises][:1]
+        chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
+        value = guesses[chosen[0]]
+        more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
+        if another and value in values.ANOTHER:
+            more = (values.ANOTHER[value], *more)
+        for new in more:
+            before, found, after = chosen[0].rpartition(value)
+            label = f"{before}{new}{after}"
+            if found and label not in self.aside and not self._attempt(label, make, example):
+                chosen.append(label)
         return list(dict.fromkeys(chosen))
 
     def _attempt(
@@ -495,10 +498,11 @@ def _tops() -> dict[str, Any]:
     return {name: module for name, module in list(sys.modules.items()) if "." not in name}
 
 
-def _filled(template: str) -> Iterator[str]:
+def _filled(template: str) -> Iterator[tuple[str, str]]:
+    """Fill in keys and values; give each text with the last of them."""
     for key in _KEYS if "K" in template else ("",):
         for value in _OPERANDS if "V" in template else ("",):
-            yield template.replace("K", key).replace("V", value)
+            yield template.replace("K", key).replace("V", value), value or key
 
 
 def _raw(kind: type, name: str) -> Any:
@@ -521,12 +525,6 @@ def _setting(example: Any, name: str) -> list[str]:
 def _names(label: str) -> set[str]:
     word = "".join(c if c.isalnum() or c == "_" else " " for c in label)
     return set(word.split())
-
-
-def _argument(label: str) -> str | None:
-    """The only argument of a call, as text."""
-    inside = label.partition("(")[2].removesuffix(")")
-    return inside or None
 
 
 def _different(constructors: Sequence[str]) -> list[str]:

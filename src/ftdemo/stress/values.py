@@ -32,10 +32,12 @@ POOL = (
 )
 _FEW = ("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()")
 _FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
-# Accepted together, they say that any object will do; then threads also pass values that are equal
-# and not the same, which no meeting before has seen.
+# Accepted together, they say that any object will do. Then threads also pass NEW: a value that is
+# equal in all threads and that no meeting before has seen, and an object that nobody else has.
 ANYTHING = ("1", "'a'", "(1, 2)")
-NEW = "(n, 'a')"
+NEW = ("(n, 'a')", "object()")
+# Another value of the same kind: for what has nothing but its arguments.
+ANOTHER = {"1": "3", "0": "3", "'a'": "'b'", "b'abc'": "b'b'", "1.5": "2.5", "[1, 2, 3]": "[4]"}
 
 _BY_NAME = {
     r"^(iter(able)?|seq(uence)?|items?|values|objs?|args)$": ("[1, 2, 3]", "'a'", "(1, 2)"),
@@ -67,7 +69,7 @@ _BY_ANNOTATION = {
     "Mapping": ("{'a': 1}",),
     "set": ("{1, 2}",),
     "Callable": ("lambda *args: None", "int"),
-    "Hashable": ("'a'", NEW),
+    "Hashable": ("'a'", "(1, 2)"),
     "object": ("'a'", "object()"),
     "Any": ("'a'", "object()"),
     "Self": ("y",),
