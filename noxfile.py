@@ -313,7 +313,7 @@ REAL_PACKAGES = [
 
 @nox.session(python=["3.14t", "3.15t"])
 def real(session: nox.Session) -> None:
-    """Check real packages from PyPI, and that all methods agree on them: the table in the docs."""
+    """Check real packages from PyPI, and compare with fresh interpreters: the table in the docs."""
     # 0.26 is what four modules bring the GIL back in; 0.27 is the first with wheels for 3.15t.
     pin = "scikit-image<0.27" if session.python == "3.14t" else "scikit-image>=0.27.0rc1"
     session.install("--only-binary=scikit-image", *group("test"), *REAL_PACKAGES, pin)

@@ -233,7 +233,7 @@ CHANGES = {
         cut('    "tree-sitter-c=='),
         cut("bench = ["),
         cut('    { env = "FTDEMO_ABI3T" }', "no abi3t"),
-        put('"ftdemo", "ftdemo.check", "ftdemo.demos", "ftdemo.wheels"', '"ftdemo"'),
+        put('"ftdemo", "ftdemo.check", "ftdemo.demo", "ftdemo.demos", "ftdemo.wheels"', '"ftdemo"'),
         cut('"ftdemo.check" = '),
         put("# .github/wheels.toml names the cells; every", "# Every", "abi3t"),
         put("# .github/wheels.toml names[...]cp315t-...\n", "", "no abi3t"),
@@ -382,7 +382,7 @@ def module() -> ModuleType:
     """The module whose API is tested."""
     return importlib.import_module("ftdemo")
 ''',
-    ("tests/conftest.py", "in_threads", ""): "src/ftdemo/demos/common.py",
+    ("tests/conftest.py", "in_threads", ""): "src/ftdemo/threads.py",
 }
 
 INIT = '''\

@@ -19,7 +19,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ftdemo.demos.common import FREE_THREADED, cores, in_threads, is_gil_enabled
+from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
+from ftdemo.threads import in_threads
 
 # Runs so many operations, and gives the seconds that they took.
 Case = Callable[[int], float]

@@ -17,7 +17,8 @@ from harness import Case
 from peers import limits
 
 import ftdemo
-from ftdemo.demos.common import cores, in_threads
+from ftdemo.interpreter import cores
+from ftdemo.threads import in_threads
 
 SECONDS = 0.03
 BATCH = 1000  # operations between looking at the clock

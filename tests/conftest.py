@@ -8,9 +8,8 @@ import random
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
@@ -18,6 +17,10 @@ from types import ModuleType
 from typing import Protocol, TypeVar
 
 import pytest
+
+from ftdemo import threads
+from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
+from ftdemo.processes import run_python
 
 T = TypeVar("T")
 
@@ -29,10 +32,6 @@ collect_ignore = (
     if ABI3T
     else ["test_abi3t.py"]
 )
-
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
-is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,7 +66,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.thread_unsafe(reason="has threads of its own"))
     if item.get_closest_marker("free_threaded") and not FREE_THREADED:
         item.add_marker(pytest.mark.skip(reason="needs a free-threaded build"))
-    if item.get_closest_marker("two_cores") and CORES == 1:
+    if item.get_closest_marker("two_cores") and cores() == 1:
         item.add_marker(pytest.mark.skip(reason="needs two cores"))
     if item.get_closest_marker("all_modules") and ABI3T:
         item.add_marker(pytest.mark.skip(reason="the wheel for abi3t has _ready alone"))
@@ -99,9 +98,7 @@ def in_threads() -> InThreads:
 
     An exception in a thread is raised here. Where threads hang, faulthandler_timeout ends the run.
     """
-    from ftdemo.demos.common import in_threads
-
-    return in_threads
+    return threads.in_threads
 
 
 class Together(Protocol):
@@ -119,7 +116,7 @@ def together(in_threads: InThreads) -> Together:
     def run(*functions: Callable[[int], T], times: int) -> list[list[T]]:
         arrived: list[None] = []
         at_once: list[bool] = []
-        in_vain = [None] if is_gil_enabled() or CORES == 1 else []
+        in_vain = [None] if is_gil_enabled() or cores() == 1 else []
         deadline = time.monotonic() + 5
 
         def crossings() -> Iterator[float]:
@@ -178,17 +175,7 @@ def fresh_python() -> FreshPython:
     """Run this interpreter anew, without PYTHON_GIL and PYTHONWARNINGS unless env has them."""
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        clean = {k: v for k, v in os.environ.items() if k not in {"PYTHON_GIL", "PYTHONWARNINGS"}}
-        command: Sequence[str] = [sys.executable, *arguments]
-        return subprocess.run(
-            command,
-            env=clean | (env or {}),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        return run_python(*arguments, env=env, timeout=240)
 
     return run
 

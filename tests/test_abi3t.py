@@ -1,13 +1,12 @@
 """The wheel for the stable ABI of both builds: collected where that is what is installed."""
 
 import json
-import sysconfig
 
 import pytest
 
-pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
+from ftdemo.interpreter import FREE_THREADED
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 
 
 def test_legacy_says_why_it_is_not_there(fresh_python):

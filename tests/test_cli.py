@@ -2,14 +2,17 @@
 
 import importlib.metadata
 import json
+import os
+import re
 import subprocess
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+from ftdemo.interpreter import FREE_THREADED
+from ftdemo.terminal import show, table
+
 GIL_ON = {
     "ftdemo._ready": not FREE_THREADED,
     "ftdemo._legacy": True,
@@ -120,13 +123,42 @@ def test_help(fresh_python, command):
     assert "exit codes: 0" in done.stdout
 
 
-@pytest.mark.parametrize("command", [[], ["check", "ftdemo", "rich"], ["demo", "--list"]])
-def test_what_is_printed_does_not_depend_on_rich(fresh_python, command):
-    """Where there is no terminal, rich is not imported, unless it is told of one."""
-    plain = fresh_python("-X", "importtime", "-m", "ftdemo", *command)
-    assert "rich.console" not in plain.stderr
-    by_rich = fresh_python("-m", "ftdemo", *command, env={"TTY_COMPATIBLE": "0"})
-    assert by_rich.stdout == plain.stdout
+LONG = "a long line, " * 50 + "[bold] :smile: end"
+
+
+def test_nothing_is_wrapped_or_cut_where_stdout_is_no_terminal(capsys):
+    rows = table("heading", "another")
+    rows.add_row("one\ntwo", LONG)
+    show(LONG, rows)
+    line, _, _, first, second = capsys.readouterr().out.splitlines()
+    assert line == LONG
+    assert first == f"one      {LONG}"
+    assert second == "two"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs pseudo-terminals")
+@pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])
+def test_on_a_terminal_there_is_colour_and_lines_are_wrapped(env):
+    import pty
+
+    program = "import sys; from ftdemo.terminal import *; show(Text(sys.argv[1], 'red'))"
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-c", program, LONG],
+        env=os.environ | {"COLUMNS": "70", "TERM": "xterm"} | env,
+        stdout=theirs,
+        timeout=60,
+        check=True,
+    )
+    os.close(theirs)
+    printed = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert ("\x1b[31m" in printed) is (not env)
+    lines = re.sub("\x1b\\[[0-9;]*m", "", printed).splitlines()
+    assert len(lines) > 5
+    assert max(map(len, lines)) <= 70
+    assert " ".join(" ".join(lines).split()) == LONG
 
 
 def test_usage_error(fresh_python):

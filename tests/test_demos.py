@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from ftdemo import demo as runner
 from ftdemo import demos
-from ftdemo.demos import api, report
-from ftdemo.demos.common import FREE_THREADED, cores
+from ftdemo.demo import report
+from ftdemo.interpreter import FREE_THREADED, cores
 
 README = Path(__file__).parent.parent / "README.md"
 DOCUMENT = README.with_name("docs") / "free-threading.md"
@@ -53,22 +54,23 @@ def test_its_claim_is_seen(fresh_python, name):
     else:
         assert demo["outcome"] == "seen", demo["detail"]
         assert demo["measured"]
-    assert result["summary"] == {o: int(o == demo["outcome"]) for o in api.OUTCOMES}
+    assert result["summary"] == {o: int(o == demo["outcome"]) for o in runner.OUTCOMES}
     assert (done.returncode, done.stderr) == (3 if demo["outcome"] == "skip" else 0, "")
 
 
 def test_each_is_one_short_documented_program():
-    folder = Path(demos.__file__).parent
-    for name in demos.NAMES:
-        module = demos.load(name)
-        assert Path(module.__file__) == folder / f"{name.replace('-', '_')}.py"
+    modules = {name: demos.load(name) for name in demos.NAMES}
+    files = {path for path in Path(demos.__file__).parent.glob("*.py") if path.stem != "__init__"}
+    assert files == {Path(module.__file__) for module in modules.values()}
+    assert not sys.stdlib_module_names & {path.stem for path in files}
+    for name, module in modules.items():
         assert len(Path(module.__file__).read_text(encoding="utf-8").splitlines()) < 100, name
         assert re.search(r"^\n.+?\n\nSource: ", module.__doc__.partition("\n")[2], re.S), name
 
 
 def test_all_end_with_a_table(capsys):
     demo = {"name": "race", "claim": "wins", "outcome": "seen", "detail": "it did", "measured": {}}
-    report.print_table(api.collect([demo, demo | {"name": "gc", "outcome": "not seen"}]))
+    report.print_table(runner.collect([demo, demo | {"name": "gc", "outcome": "not seen"}]))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["race", "seen", "wins"] in rows
     assert ["gc", "not", "seen", "wins"] in rows
@@ -120,7 +122,8 @@ WRONG = {
 PROGRAM = """
 import sys, threading, time
 from types import SimpleNamespace as Fake
-from ftdemo.demos import common, gains, load
+from ftdemo.demo import finding, gains
+from ftdemo.demos import load
 
 lock = threading.RLock()
 def mutex(a, *functions):
@@ -132,12 +135,12 @@ def slower(python, *arguments):
     ratio = 10 if sys.version_info >= (3, 14) else 0.5
     return {"in Python": {"a": 1, "b": ratio}[python]}
 
-common.DEADLINE = 1
-gains.attempts = lambda _: common.attempts()
+finding.DEADLINE = 1
+gains.attempts = lambda _: finding.attempts()
 m = load(NAME)
 try:
     print(m.demo(quick=True).seen)
-except common.SkipDemo as reason:
+except finding.SkipDemo as reason:
     print("skip:", reason)
 """
 
@@ -173,9 +176,11 @@ def break_demo(broken_copy):
     """Replace what a demo does, in a copy of the package; gives the environment to find it in."""
 
     def replace(name, code):
-        lines = ["import os, time", "from ftdemo.demos.common import *", "def demo(*, quick):"]
+        lines = ["import os, time", "from ftdemo.demo.finding import *", "def demo(*, quick):"]
         source = [f'"""{demos.claim(name)}"""', *lines, f"    {code}"]
-        (broken_copy / f"demos/{name}.py").write_text("\n".join(source), encoding="utf-8")
+        (broken_copy / f"demos/{Path(demos.load(name).__file__).name}").write_text(
+            "\n".join(source), encoding="utf-8"
+        )
         return {"PYTHONPATH": str(broken_copy.parent)}
 
     return replace
@@ -186,8 +191,8 @@ def break_demo(broken_copy):
 def test_whatever_a_demo_does_is_reported(fresh_python, break_demo, code):
     env = break_demo("race", code)
     program = (
-        "import json; from ftdemo.demos.api import *; result = collect(list(run(['race'], "
-        "timeout=5))); print(json.dumps([result['demos'][0], exit_code(result)]))"
+        "import json; from ftdemo.demo import *; result = collect([run('race', timeout=5)]); "
+        "print(json.dumps([result['demos'][0], exit_code(result)]))"
     )
     demo, exit_code = json.loads(fresh_python("-c", program, env=env).stdout)
     outcome, detail = BROKEN[code]

@@ -1,10 +1,9 @@
 """Does importing a module bring the GIL back? Asked in a fresh process, both polarities."""
 
-import sysconfig
-
 import pytest
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+from ftdemo.interpreter import FREE_THREADED
+
 all_modules = pytest.mark.all_modules
 KEEP_IT_OFF = [
     "ftdemo",

@@ -1,13 +1,12 @@
 """object_header.c: the object header of the free-threaded build."""
 
 import sys
-import sysconfig
 
 import pytest
 
 from ftdemo._object_header import current_thread, object_header
+from ftdemo.interpreter import FREE_THREADED
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 SPLIT = ["owner_thread", "local_refcount", "shared_refcount", "locked"]
 
 

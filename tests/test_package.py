@@ -12,7 +12,7 @@ import pytest
 
 import ftdemo
 from ftdemo import _ready
-from ftdemo.check.own import declarations
+from ftdemo.own import declarations
 
 # Doc/library/threadsafety.rst in CPython's documentation, from the least to the most safe.
 LEVELS = {

@@ -4,7 +4,6 @@ import ctypes
 import os
 import re
 import sys
-import sysconfig
 import threading
 import weakref
 from functools import partial
@@ -12,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from ftdemo.interpreter import FREE_THREADED
+
 pytestmark = pytest.mark.thread_unsafe(reason="has threads and processes of its own")
 
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 since_3_14 = pytest.mark.skipif(sys.version_info < (3, 14), reason="its functions came with 3.14")
 api = ctypes.pythonapi
 

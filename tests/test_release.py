@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ftdemo.wheels import contract
+from ftdemo.wheels.contract import read_contract
 
 pytest.importorskip("cibuildwheel", reason="run by nox -s package")
 
@@ -22,7 +22,7 @@ def jobs():
 
 
 def test_the_jobs_are_the_cells_of_the_contract():
-    cells = contract.read(PROJECT / ".github/wheels.toml").cells
+    cells = read_contract(PROJECT / ".github/wheels.toml").cells
     own = {f"{i.name}-{platform}" for (i, platform), abi in cells.items() if abi == i.name}
     stable = {platform for (_, platform), abi in cells.items() if abi == "abi3.abi3t"}
     built = jobs()

@@ -1,108 +1,76 @@
-"""The command line. Parses arguments; everything else is elsewhere."""
+"""The command line: parses arguments and runs a command, whose package is imported only then."""
 
 import argparse
+import importlib.metadata
 import json
 import math
 import os
 import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-TYPE_CHECKING = False  # typing is one more import
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from ftdemo import exit_codes
 
-EXIT_CODES = "exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked"
-
-
-class _Parser(argparse.ArgumentParser):
-    """A parser that is not checked as it is put together.
-
-    From 3.14 on, each argument is formatted when it is added, which imports what help is coloured
-    with: that takes longer than all else here. A test formats all help instead.
-    """
-
-    @property
-    def _get_validation_formatter(self) -> None:
-        raise AttributeError  # so there is none, as in a group of arguments
+EPILOG = "exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked"
+Commands = Any  # what add_subparsers() returns: argparse has no public name for it
 
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    main = _Parser(
+    main = argparse.ArgumentParser(
         prog="ftdemo",
         description="Check which imports bring the GIL back. Without a command: ftdemo's own.",
-        epilog=EXIT_CODES,
+        epilog=EPILOG,
     )
     main.add_argument("--version", action="store_true", help="print the version of ftdemo")
     main.add_argument("--json", action="store_true", help="print one JSON object")
     main.set_defaults(run=_own)
-    # Given its prog, argparse need not format a usage, for which it imports inspect and more.
-    commands = main.add_subparsers(title="commands", metavar="COMMAND", prog=main.prog)
-    check = commands.add_parser(
-        "check",
-        help="check distributions, packages, modules or wheels",
-        description="Import every extension module of each target in fresh processes, and say "
-        "whether the GIL came on and what turned it on. Importing runs the code of the target.",
-        epilog=EXIT_CODES,
-    )
-    check.add_argument(
-        "targets",
-        nargs="*",
-        metavar="TARGET",
-        help="an installed distribution, an importable package or module, or a wheel file",
-    )
-    check.add_argument(
-        "--schema",
-        action="store_true",
-        help="print the JSON Schema of that object, and nothing else",
-    )
-    check.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=60.0,
-        metavar="S",
-        help="seconds that one import may take (default: 60)",
-    )
-    check.add_argument(
-        "--jobs",
-        type=_count,
-        metavar="N",
-        help="processes that import at a time (default: as many as cores)",
-    )
-    check.set_defaults(run=_check, parser=check)
-    wheels = commands.add_parser(
-        "wheels",
-        help="lay out a folder of wheels as a matrix",
-        description="Show which wheel pip takes for each interpreter on each platform, and where "
-        "there is none. Nothing of the wheels is run.",
-        epilog=EXIT_CODES,
-    )
-    wheels.add_argument("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
-    wheels.add_argument(
-        "--expect",
-        metavar="FILE",
-        help="a contract (TOML): fail unless its cells are filled, and nothing else is there",
-    )
-    wheels.set_defaults(run=_wheels)
-    demo = commands.add_parser(
-        "demo",
-        help="see and measure what changes without the GIL",
-        description="Run demos, each in a fresh interpreter. Each states a claim, measures it on "
-        "this interpreter and says whether it was seen.",
-        epilog="exit codes: 0 every claim was seen or had a reason to be skipped, 1 one was not "
-        "seen, 2 error, 3 all were skipped",
-    )
-    demo.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all)")
-    demo.add_argument("--list", action="store_true", help="print the demos and their claims")
-    demo.add_argument("--quick", action="store_true", help="measure as little as will do")
-    demo.add_argument(
-        "--plot", metavar="FILE.svg", help="scaling only: draw it for both builds of this version"
-    )
-    demo.set_defaults(run=_demo, parser=demo)
-    for command in (check, wheels, demo):  # as well as before the command
-        command.add_argument(
-            "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
-        )
+    commands = main.add_subparsers(title="commands", metavar="COMMAND")
+    _add_check(commands)
+    _add_wheels(commands)
+    _add_demo(commands)
     return main
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name; returns its exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:  # no one reads on, or there is no room
+        print(f"ftdemo: error: {error}", file=sys.stderr)
+        sys.stdout = None
+        return exit_codes.ERROR
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return exit_codes.ERROR
+    except Exception:  # a bug of ours is no verdict
+        traceback.print_exc()
+        return exit_codes.ERROR
+    return code
+
+
+def _add_command(
+    commands: Commands,
+    name: str,
+    run: Callable[[argparse.Namespace], int],
+    *,
+    help: str,  # noqa: A002 - as argparse calls it
+    description: str,
+) -> argparse.ArgumentParser:
+    """Add a command with the options that all have."""
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=help, description=description, epilog=EPILOG
+    )
+    # SUPPRESS: --json before the command counts as well.
+    command.add_argument(
+        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
+    )
+    command.set_defaults(run=run, parser=command)
+    return command
 
 
 def _seconds(text: str) -> float:
@@ -119,112 +87,149 @@ def _count(text: str) -> int:
     return value
 
 
-def main(arguments: "Sequence[str] | None" = None) -> int:
-    """Run the command; returns its exit code.
+def _print_json(result: Mapping[str, Any]) -> None:
+    print(json.dumps(result, indent=2))
 
-    0 as hoped, 1 a check failed, 2 usage or internal error, 3 nothing could be checked.
-    """
-    options = parser().parse_args(arguments)
-    try:
-        code: int = options.run(options)
-        if sys.stdout is not None:
-            sys.stdout.flush()
-    except OSError as error:  # no one reads on, or there is no room
-        print(f"ftdemo: error: {error}", file=sys.stderr)
-        sys.stdout = None
-        return 2
-    except Exception:  # a bug of ours is no verdict: not exit code 1
-        import traceback
 
-        traceback.print_exc()
-        return 2
-    return code
+def _error(command: str, error: Exception) -> int:
+    print(f"ftdemo {command}: error: {error}", file=sys.stderr)
+    return exit_codes.ERROR
 
 
 def _own(options: argparse.Namespace) -> int:
     if options.version:
-        from importlib.metadata import version
-
-        print(f"ftdemo {version('ftdemo')}")
-        return 0
-    from ftdemo.check import own
+        print(f"ftdemo {importlib.metadata.version('ftdemo')}")
+        return exit_codes.OK
+    from ftdemo import own
 
     result = own.check_own_modules()
     if options.json:
-        print(json.dumps(result, indent=2))
+        _print_json(result)
     else:
-        from ftdemo.check import report
-
-        report.print_own(result)
+        own.print_own(result)
     return own.exit_code(result)
 
 
-def _check(options: argparse.Namespace) -> int:
-    import contextlib
+def _add_check(commands: Commands) -> None:
+    command = _add_command(
+        commands,
+        "check",
+        _check,
+        help="check distributions, packages, modules or wheels",
+        description="Import every extension module of each target in fresh processes, and say "
+        "whether the GIL came on and what turned it on. Importing runs the code of the target.",
+    )
+    command.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="an installed distribution, an importable package or module, or a wheel file",
+    )
+    command.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of that object, and nothing else",
+    )
+    command.add_argument(
+        "--timeout",
+        type=_seconds,
+        default=60.0,
+        metavar="S",
+        help="seconds that one import may take (default: 60)",
+    )
+    command.add_argument(
+        "--jobs",
+        type=_count,
+        metavar="N",
+        help="processes that import at a time (default: as many as cores)",
+    )
 
+
+def _check(options: argparse.Namespace) -> int:
     from ftdemo import check
-    from ftdemo.check import api
+    from ftdemo.check import report
 
     if options.schema:
-        from pathlib import Path
-
-        print(Path(api.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
-        return 0
+        print(check.SCHEMA.read_text(encoding="utf-8"), end="")
+        return exit_codes.OK
     if not options.targets:
         options.parser.error("the following arguments are required: TARGET")
     interrupted = False
     try:
-        with contextlib.ExitStack() as stack:
-            progress = None
-            if sys.stderr.isatty():
-                from ftdemo.check import report
-
-                progress = stack.enter_context(report.progress())
-            result = api.check(
+        with report.progress() as progress:
+            result = check.check(
                 options.targets, timeout=options.timeout, jobs=options.jobs, progress=progress
             )
     except check.TargetError as error:
-        print(f"ftdemo check: error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as interrupt:
-        result = interrupt.result  # type: ignore[attr-defined]
+        return _error("check", error)
+    except check.InterruptedCheck as interrupt:
+        result = interrupt.result
         interrupted = True
     if options.json:
-        print(json.dumps(result, indent=2))
+        _print_json(result)
     else:
-        from ftdemo.check import report
-
         report.print_check(result)
     if interrupted:
         print("interrupted: these are the verdicts so far", file=sys.stderr)
-        return 2
+        return exit_codes.ERROR
     if os.environ.get("GITHUB_ACTIONS"):
-        from ftdemo.check import report
-
         report.report_to_github(result)
-    return api.exit_code(result)
+    return check.exit_code(result)
+
+
+def _add_wheels(commands: Commands) -> None:
+    command = _add_command(
+        commands,
+        "wheels",
+        _wheels,
+        help="lay out a folder of wheels as a matrix",
+        description="Show which wheel pip takes for each interpreter on each platform, and where "
+        "there is none. Nothing of the wheels is run.",
+    )
+    command.add_argument("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
+    command.add_argument(
+        "--expect",
+        metavar="FILE",
+        help="a contract (TOML): fail unless its cells are filled, and nothing else is there",
+    )
 
 
 def _wheels(options: argparse.Namespace) -> int:
-    from ftdemo.wheels import ContractError, WheelError, matrix
+    from ftdemo import wheels
+    from ftdemo.wheels import report
 
     try:
-        result = matrix.survey(options.paths, options.expect)
-    except (ContractError, WheelError) as error:
-        print(f"ftdemo wheels: error: {error}", file=sys.stderr)
-        return 2
+        result = wheels.survey(options.paths, options.expect)
+    except (wheels.ContractError, wheels.WheelError) as error:
+        return _error("wheels", error)
     if options.json:
-        print(json.dumps(result, indent=2))
+        _print_json(result)
     else:
-        from ftdemo.wheels import report
-
         report.print_matrix(result)
-    return matrix.exit_code(result)
+    return wheels.exit_code(result)
+
+
+def _add_demo(commands: Commands) -> None:
+    command = _add_command(
+        commands,
+        "demo",
+        _demo,
+        help="see and measure what changes without the GIL",
+        description="Run demos, each in a fresh interpreter. Each states a claim, measures it on "
+        "this interpreter and says whether it was seen. A claim that was not seen is a failed "
+        "check, a demo that was skipped could not be checked.",
+    )
+    command.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all)")
+    command.add_argument("--list", action="store_true", help="print the demos and their claims")
+    command.add_argument("--quick", action="store_true", help="measure as little as will do")
+    command.add_argument(
+        "--plot", metavar="FILE.svg", help="scaling only: draw it for both builds of this version"
+    )
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from ftdemo import demos
-    from ftdemo.demos import api
+    from ftdemo import demo, demos
+    from ftdemo.demo import report
 
     unknown = [name for name in options.names if name not in demos.NAMES]
     if unknown:
@@ -234,20 +239,17 @@ def _demo(options: argparse.Namespace) -> int:
         if options.names != ["scaling"]:
             options.parser.error("--plot is for scaling alone: ftdemo demo scaling --plot FILE.svg")
         try:
-            from ftdemo.demos import plot
+            from ftdemo.demo import plot
         except ImportError:
             options.parser.error("--plot needs matplotlib: pip install 'ftdemo[plot]'")
     if options.list:
         return _demo_list(options, names)
-    from ftdemo.demos import report
-
-    done: list[api.Demo] = []
-    running = api.run(names, quick=options.quick)
+    done: list[demo.Demo] = []
     interrupted = False
     try:
         for name in names:
             with report.progress(name):
-                done.append(next(running))
+                done.append(demo.run(name, quick=options.quick))
             if not options.json:
                 report.print_demo(done[-1], explain=bool(options.names))
         if options.plot is not None:
@@ -255,25 +257,24 @@ def _demo(options: argparse.Namespace) -> int:
                 plot.draw(options.plot)
     except KeyboardInterrupt:
         interrupted = True
-    result = api.collect(done)
+    result = demo.collect(done)
     if options.json:
-        print(json.dumps(result, indent=2))
+        _print_json(result)
     elif not options.names:
         report.print_table(result)
     if interrupted:
         print("interrupted: these are the demos so far", file=sys.stderr)
-        return 2
-    return api.exit_code(result)
+        return exit_codes.ERROR
+    return demo.exit_code(result)
 
 
-def _demo_list(options: argparse.Namespace, names: "Sequence[str]") -> int:
+def _demo_list(options: argparse.Namespace, names: Sequence[str]) -> int:
     from ftdemo import demos
+    from ftdemo.demo import report
 
     if options.json:
         claims = [{"name": name, "claim": demos.claim(name)} for name in names]
-        print(json.dumps({"version": 1, "demos": claims}, indent=2))
+        _print_json({"version": 1, "demos": claims})
     else:
-        from ftdemo.demos import report
-
         report.print_list(names)
-    return 0
+    return exit_codes.OK

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 # Numeric libraries start a thread for each core when they are imported.
@@ -25,6 +26,11 @@ def clean_environment() -> dict[str, str]:
     """
     kept = {k: v for k, v in os.environ.items() if k not in {"PYTHON_GIL", "PYTHONWARNINGS"}}
     return kept | {f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}
+
+
+def same_import_path() -> dict[str, str]:
+    """Make what to add to an environment, so that a child imports what this process would."""
+    return {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
 def start(
@@ -81,14 +87,13 @@ def ending(status: int | None, timeout: float) -> str:
     return f"exited with status {status}"
 
 
-def run_python(
-    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60.0
+def run(
+    command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter anew to its end; env adds to a clean environment.
+    """Run a child to its end and capture what it prints; env adds to a clean environment.
 
     Raises subprocess.TimeoutExpired after timeout seconds. Nothing of the child goes on.
     """
-    command = [sys.executable, *arguments]
     process = start(
         command,
         env=clean_environment() | dict(env or {}),
@@ -103,6 +108,13 @@ def run_python(
     return subprocess.CompletedProcess(
         command, process.returncode, _decoded(output), _decoded(errors)
     )
+
+
+def run_python(
+    *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Run this interpreter anew, as run() does."""
+    return run([sys.executable, *arguments], env=env, timeout=timeout)
 
 
 def _decoded(output: bytes) -> str:

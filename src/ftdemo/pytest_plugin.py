@@ -4,12 +4,10 @@ Each fails whose import brings the GIL back, or cannot be judged. Off unless ask
 """
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from ftdemo.check.api import ModuleResult
+from ftdemo.check import ModuleResult, TargetError, check
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,7 +29,7 @@ class GilItem(pytest.Item):
 
     _parallel_custom_item = True  # for pytest-run-parallel: not to be run in threads, no warning
 
-    def __init__(self, *, result: "ModuleResult", **arguments: object) -> None:
+    def __init__(self, *, result: ModuleResult, **arguments: object) -> None:
         super().__init__(**arguments)  # type: ignore[arg-type]
         self.result = result
         self.add_marker(pytest.mark.ftdemo_check)
@@ -56,8 +54,6 @@ class GilCollector(pytest.Collector):
     """One target."""
 
     def collect(self) -> Iterator[GilItem]:
-        from ftdemo.check import TargetError, check
-
         try:
             result = check([self.name])
         except TargetError as error:

@@ -13,14 +13,13 @@ import faulthandler
 import importlib
 import importlib.util
 import sys
-import sysconfig
 import time
 
-from ftdemo.demos import common as demos
+from ftdemo import threads
+from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
 
 SKIPPED = 77
 GRACE = 60  # seconds to finish in, after time is up, before it counts as a hang
-FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 class Going:
@@ -57,7 +56,7 @@ def in_threads(going, functions):
 
         return call
 
-    return demos.in_threads(*map(stopping, functions))
+    return threads.in_threads(*map(stopping, functions))
 
 
 def another_module(twin):
@@ -82,5 +81,5 @@ def main(stress):
     faulthandler.dump_traceback_later(options.seconds + GRACE, exit=True)
     twin = importlib.import_module({"ready": "ftdemo", "legacy": "ftdemo.legacy"}[options.twin])
     summary = stress(twin, Going(options.seconds))
-    assert not (FREE_THREADED and sys._is_gil_enabled()), "the GIL is on: this proves nothing"
+    assert not (FREE_THREADED and is_gil_enabled()), "the GIL is on: this proves nothing"
     print(summary)

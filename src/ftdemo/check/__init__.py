@@ -1,22 +1,226 @@
 """The import check: which extension modules bring the GIL back, and which are to blame."""
 
-from typing import TYPE_CHECKING, Any
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Literal, TypedDict
 
-if TYPE_CHECKING:
-    from ftdemo.check.api import Result, check
-    from ftdemo.check.targets import TargetError
+from ftdemo import exit_codes, interpreter
+from ftdemo.check.judge import Judge, Outcome, Task
+from ftdemo.check.targets import Target, TargetError, find_all
 
-__all__ = ["Result", "TargetError", "check"]
+__all__ = ["SCHEMA", "InterruptedCheck", "Result", "TargetError", "check", "exit_code"]
+
+SCHEMA = Path(__file__).with_name("schema.json")
+Verdict = Literal["pass", "fail", "error", "skip"]
 
 
-def __getattr__(name: str) -> Any:
-    """Import the function when it is asked for: the check of ftdemo itself needs less (PEP 562)."""
-    if name in {"Result", "check"}:
-        from ftdemo.check import api
+class ModuleResult(TypedDict):
+    """The verdict on one extension module. seconds is how long its import took, if it passed."""
 
-        return getattr(api, name)
-    if name == "TargetError":
-        from ftdemo.check.targets import TargetError
+    name: str
+    verdict: Verdict
+    culprits: list[str]
+    detail: str
+    seconds: float
 
-        return TargetError
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+class TargetResult(TypedDict):
+    """The verdicts on a target; distribution and version are None for what belongs to none."""
+
+    target: str
+    distribution: str | None
+    version: str | None
+    modules: list[ModuleResult]
+
+
+class Result(TypedDict):
+    """What `ftdemo check --json` prints; schema.json describes it."""
+
+    version: int
+    interpreter: interpreter.Interpreter
+    targets: list[TargetResult]
+    summary: dict[Verdict, int]
+
+
+class Progress(TypedDict):
+    """How far a check has come; before the first verdict, target and module are empty."""
+
+    target: str
+    module: str
+    done: int
+    total: int
+
+
+class InterruptedCheck(KeyboardInterrupt):
+    """Ctrl-C ended a check; result has the verdicts so far."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__()
+        self.result = result
+
+
+def check(
+    targets: Sequence[str],
+    *,
+    timeout: float = 60.0,
+    jobs: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Result:
+    """Import every extension module of targets in fresh processes, and see if the GIL comes on.
+
+    targets are names of installed distributions, of packages or modules, or paths of wheel files.
+    timeout is in seconds, for each import; jobs is how many processes import at a time, by default
+    as many as there are cores. progress is called when it is known how much there is to do, and
+    after each verdict.
+
+    Raises TargetError where there is no such target, and InterruptedCheck for KeyboardInterrupt.
+
+    Importing runs the code of the target. Thread safety: safe on shared objects.
+    """
+    with tempfile.TemporaryDirectory(prefix="ftdemo-wheels-") as folder:
+        found = find_all(targets, Path(folder))
+        verdicts = _Verdicts(found, progress or (lambda _: None))
+        try:
+            for target in found:
+                for name, why in target.skipped.items():
+                    verdicts.add(target, _verdict(name, "skip", detail=why))
+            if interpreter.FREE_THREADED:
+                _judge_all(found, verdicts, timeout, jobs or interpreter.cores())
+            else:
+                for target in found:
+                    for module in target.modules:
+                        why = "this build always has the GIL"
+                        verdicts.add(target, _verdict(module.name, "skip", detail=why))
+        except KeyboardInterrupt:
+            raise InterruptedCheck(verdicts.result()) from None
+    return verdicts.result()
+
+
+class _Verdicts:
+    """The verdicts so far."""
+
+    def __init__(self, targets: Sequence[Target], progress: Callable[[Progress], None]) -> None:
+        self._targets = targets
+        self._progress = progress
+        self._total = sum(len(target.modules) + len(target.skipped) for target in targets)
+        self._verdicts: dict[tuple[str, str], ModuleResult] = {}
+        self._report("", "")
+
+    def add(self, target: Target, verdict: ModuleResult) -> None:
+        self._verdicts[target.target, verdict["name"]] = verdict
+        self._report(target.target, verdict["name"])
+
+    def _report(self, target: str, module: str) -> None:
+        done = len(self._verdicts)
+        self._progress({"target": target, "module": module, "done": done, "total": self._total})
+
+    def result(self) -> Result:
+        summary: dict[Verdict, int] = {"pass": 0, "fail": 0, "error": 0, "skip": 0}
+        for verdict in self._verdicts.values():
+            summary[verdict["verdict"]] += 1
+        return {
+            "version": 1,
+            "interpreter": interpreter.describe(),
+            "targets": [
+                {
+                    "target": target.target,
+                    "distribution": target.distribution,
+                    "version": target.version,
+                    "modules": [
+                        verdict
+                        for (of, _), verdict in sorted(self._verdicts.items())
+                        if of == target.target
+                    ],
+                }
+                for target in self._targets
+            ],
+            "summary": summary,
+        }
+
+
+def _judge_all(targets: Sequence[Target], verdicts: _Verdicts, timeout: float, jobs: int) -> None:
+    stop = threading.Event()
+    targets = [target for target in targets if target.modules]
+    with ThreadPoolExecutor(jobs) as pool:
+        running = {}
+        try:
+            for target in sorted(targets, key=lambda target: -len(target.modules)):
+                path = [*target.path, *sys.path]
+                judge = Judge(target.modules, path=path, timeout=timeout, stop=stop)
+                task = Task([module.name for module in target.modules])
+                running[pool.submit(judge.judge, task)] = (target, judge)
+            while running:
+                # The timeout is for Windows, where Ctrl-C does not end a wait.
+                for future in wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done:
+                    target, judge = running.pop(future)
+                    outcomes, later = future.result()
+                    for outcome in outcomes:
+                        verdicts.add(target, _verdict_of(outcome, target))
+                    for task in later:
+                        running[pool.submit(judge.judge, task)] = (target, judge)
+        finally:  # of no effect when all is done
+            stop.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _verdict(
+    name: str,
+    verdict: Verdict,
+    *,
+    culprits: Sequence[str] = (),
+    detail: str = "",
+    seconds: float = 0.0,
+) -> ModuleResult:
+    return {
+        "name": name,
+        "verdict": verdict,
+        "culprits": list(culprits),
+        "detail": detail,
+        "seconds": seconds,
+    }
+
+
+def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
+    result = outcome.result
+    details = []
+    if outcome.step != outcome.name:
+        details.append(f"importing {outcome.step}:")
+    if result.raised:
+        details.append(f"raised {result.raised.type}: {result.raised.message}".rstrip(": "))
+    if result.gil_on is None:
+        details.append(result.ending)
+    if result.forked:
+        details.append("(forked during the import)")
+    verdict: Verdict = "pass"
+    if result.gil_on:
+        verdict = "fail"
+        if not outcome.culprits:
+            details.append("what turned the GIL on was not seen being loaded")
+        elif outcome.step != outcome.name and len(details) == 1:
+            details = [f"importing {outcome.step} does it already"]
+    elif result.gil_on is None:
+        verdict = "error"
+    elif result.raised:
+        missing = result.raised.missing
+        outside = missing and missing.partition(".")[0] not in target.top_levels
+        verdict = "skip" if outside else "error"
+    return _verdict(
+        outcome.name,
+        verdict,
+        culprits=outcome.culprits,
+        detail=" ".join(details),
+        seconds=result.seconds,
+    )
+
+
+def exit_code(result: Result) -> int:
+    """Tell whether a module brings the GIL back or cannot be judged, or none could be checked."""
+    summary = result["summary"]
+    if summary["fail"] or summary["error"]:
+        return exit_codes.FAILED
+    nothing = summary["skip"] and not summary["pass"]
+    return exit_codes.NOTHING_CHECKED if nothing else exit_codes.OK

@@ -1,51 +1,44 @@
 """The program that imports what is checked. It runs in an interpreter of its own.
 
 Standard library only, and as little of it as will do: what this file imports, every checked module
-finds imported already: neither json nor signal, which import re, enum and more. children.py starts
-it as `python -c BOOT serve` or `... child`, and writes requests to its stdin, as marshal has them:
+finds imported already, so that one which forgot an import of its own would pass here and fail its
+users. Hence neither json nor signal, which import re, enum and more; and nothing of ftdemo, which
+would import an extension module. child.py starts it and writes a request to its stdin, as marshal
+has it.
 
-- `serve` forks: a bare, single-threaded parent that never imports anything of a target, and for
-  each request a child that does. The parent outlives whatever the child does.
-- `child` is such a child as a process of its own, for systems where one cannot fork.
-
-A child reports in a file that it opens by name for every line, so that a module may print what it
+It reports in a file that it opens by name for every line, so that a module may print what it
 likes, close every descriptor or replace everything in sys, and still be judged by what it did.
 """
-
-from __future__ import annotations
 
 import marshal
 import os
 import sys
 import time
-from codecs import utf_16_be_encode
 
 TYPE_CHECKING = False  # typing is one more import
 if TYPE_CHECKING:
-    import signal
     from importlib.machinery import ModuleSpec
     from typing import Any
-else:
-    import _signal as signal
 
 # Taken before anything of a target is imported: a module may replace them.
 is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
-_clock, _sleep, _utf_16, _strip = time.perf_counter, time.sleep, utf_16_be_encode, str.strip
+_clock, _sleep, _strip, _dumps = time.perf_counter, time.sleep, str.strip, marshal.dumps
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
-def run_child(request: dict[str, Any], report: str) -> None:
+def run(request: "dict[str, Any]") -> None:
     """Import what request["steps"] names, one by one, and write down what came of each.
 
-    A step is the name of a module or, to load an extension without what is around it, a list of
-    its name and path. Ends when the GIL is on. What is below a package that raised is passed over.
+    A step is the name of a module or, to load an extension without what is around it, its
+    name and path. Ends when the GIL is on. What is below a package that raised is passed over.
     """
     import _imp  # of the interpreter; no module of a target is called so
     import gc
     import importlib
     from importlib import machinery
 
+    exec(request["end_with_parent"])  # the code of processes.end_with_parent()
     gc.disable()  # takes its time, in a process that is soon gone
     sys.path[:] = request["path"]
     me = _getpid()
@@ -54,7 +47,7 @@ def run_child(request: dict[str, Any], report: str) -> None:
     loaded: list[list[object]] = []
     depth_on = [False]
 
-    def watched(spec: ModuleSpec, file: object = None) -> object:
+    def watched(spec: "ModuleSpec", file: object = None) -> object:
         """Load an extension, and note whether it was this that turned the GIL on.
 
         What it loads from inside itself is told apart: [name, path, before, after, inside].
@@ -72,10 +65,10 @@ def run_child(request: dict[str, Any], report: str) -> None:
 
     _imp.create_dynamic = watched  # type: ignore[assignment]
 
-    def say(*what: object) -> None:
+    def say(*what: "Any") -> None:
         # A line of its own, whatever the target may have left there.
-        line = f"\n{request['token']} {_to_json([*what])}\n".encode()
-        descriptor = _open(report, _APPEND, 0o600)
+        line = f"\n{request['token']} {_dumps(what).hex()}\n".encode()
+        descriptor = _open(request["report"], _APPEND, 0o600)
         _write(descriptor, line)
         _close(descriptor)
 
@@ -86,7 +79,7 @@ def run_child(request: dict[str, Any], report: str) -> None:
     for index, step in enumerate(request["steps"]):
         if isinstance(step, str) and any(step.startswith(package) for package in broken):
             continue
-        say("begin", index, me)
+        say("begin", index)
         del loaded[:]
         start, raised = _clock(), None
         try:
@@ -122,92 +115,5 @@ def _describe(error: BaseException) -> list[str | None]:
     return [type(error).__name__, message, None if missing is None else f"{missing}"]
 
 
-def _to_json(value: object) -> str:
-    """Do what json.dumps does with what is said here, each character of a string escaped."""
-    if isinstance(value, list):
-        return f"[{','.join([_to_json(item) for item in value])}]"
-    if isinstance(value, str):
-        digits = _utf_16(value, "surrogatepass")[0].hex()
-        return '"' + "".join(["\\u" + digits[n : n + 4] for n in range(0, len(digits), 4)]) + '"'
-    if value is None:
-        return "null"
-    return f"{value}".lower()  # a boolean or a number
-
-
-def isolate() -> None:
-    """Make this process a group of its own, with nothing to read and nowhere to print."""
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    os.closerange(3, 256)
-
-
-def kill_group(leader: int) -> None:
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
-
-
-def serve() -> None:
-    """For each request, fork a child, watch it, and answer with how it ended, in a line.
-
-    The answer is the exit status (as subprocess counts it), or None for a child that made no
-    progress for request["timeout"] seconds and was killed with its group. When stdin ends, as it
-    does when whoever asks dies, the child is killed too.
-    """
-    import select  # Windows has it for sockets only
-
-    requests = sys.stdin.buffer
-    answers = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    while True:
-        try:
-            request = marshal.load(requests)
-        except EOFError:
-            _exit(0)
-        child = os.fork()
-        if child == 0:
-            isolate()
-            signal.alarm(int(request["alarm"]))  # should everyone else be gone
-            run_child(request, request["report"])
-        try:
-            ended, delay = [os.pidfd_open(child)], min(request["timeout"] / 20, 0.1)
-        except OSError:  # an old kernel, or a sandbox
-            ended, delay = [], 0.002
-        seen = -1
-        status: int | None = None
-        deadline = time.monotonic() + request["timeout"]
-        while True:
-            ready = select.select([requests, *ended], [], [], delay)[0]
-            pid, raw = os.waitpid(child, os.WNOHANG)
-            if pid:
-                status = os.waitstatus_to_exitcode(raw)
-                break
-            try:
-                size = os.stat(request["report"]).st_size
-            except FileNotFoundError:
-                size = -1
-            if size != seen:
-                seen, deadline = size, time.monotonic() + request["timeout"]
-            if time.monotonic() > deadline or requests in ready:
-                kill_group(child)
-                os.waitpid(child, 0)
-                break
-        for descriptor in ended:
-            os.close(descriptor)
-        kill_group(child)  # what it left behind
-        answers.write(f"{status}\n".encode())
-
-
-def main() -> None:
-    if sys.argv[1:2] == ["serve"]:
-        serve()
-    else:
-        request = marshal.load(sys.stdin.buffer)
-        run_child(request, request["report"])
-
-
 if __name__ == "__main__":
-    main()
+    run(marshal.load(sys.stdin.buffer))

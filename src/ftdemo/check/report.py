@@ -4,12 +4,19 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
-from ftdemo.check import api, interpreter, own
-from ftdemo.terminal import Block, Styled, Table, show
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+from rich.text import Text
 
-ORDER: tuple[api.Verdict, ...] = ("fail", "error", "skip", "pass")
+from ftdemo import check, exit_codes
+from ftdemo.interpreter import heading
+from ftdemo.terminal import show, table
+
+ORDER: tuple[check.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
 HINT = (
     "To blame is a module that does not declare that it can do without the GIL. Once its code is "
@@ -18,43 +25,13 @@ HINT = (
 )
 
 
-def heading(this: interpreter.Interpreter) -> str:
-    """Name the interpreter, as every report begins."""
-    return (
-        f"CPython {this['version']}, {'free-threaded' if this['free_threaded'] else 'with the GIL'}"
-    )
-
-
-def print_own(result: own.Result) -> None:
-    """Print the result of the import check of ftdemo itself."""
-    this = result["interpreter"]
-    modules = result["modules"]
-    good = sum(module["as_expected"] for module in modules)
-    if not this["free_threaded"] and good == len(modules):
-        show(
-            f"CPython {this['version']} is a build with the GIL: {good} of {good} modules import, "
-            "and there is no telling whether they would keep it off."
-        )
-        return
-    table = Table("module", "declares", "GIL after import", "as expected")
-    for module in modules:
-        state = {None: "import failed", False: "off", True: "on"}[module["gil_enabled"]]
-        table.add_row(
-            module["name"],
-            module["declares"],
-            state,
-            Styled("yes", "green") if module["as_expected"] else Styled("NO", "bold red"),
-        )
-    show(heading(this), table, f"{good} of {len(modules)} as expected")
-
-
-def _rows(result: api.Result) -> list[tuple[api.TargetResult, api.ModuleResult]]:
+def _rows(result: check.Result) -> list[tuple[check.TargetResult, check.ModuleResult]]:
     """Every module with its target, what is worst first."""
     rows = [(target, module) for target in result["targets"] for module in target["modules"]]
     return sorted(rows, key=lambda row: ORDER.index(row[1]["verdict"]))
 
 
-def _explanation(module: api.ModuleResult) -> str:
+def _explanation(module: check.ModuleResult) -> str:
     culprits = ", ".join(module["culprits"])
     return (
         f"{culprits} ({module['detail']})"
@@ -63,13 +40,13 @@ def _explanation(module: api.ModuleResult) -> str:
     )
 
 
-def _title(target: api.TargetResult) -> str:
+def _title(target: check.TargetResult) -> str:
     if target["distribution"]:
         return f"{target['distribution']} {target['version']}"
     return target["target"]
 
 
-def _counts(modules: Sequence[api.ModuleResult]) -> str:
+def _counts(modules: Sequence[check.ModuleResult]) -> str:
     if not modules:
         return "no extension module, nothing that could bring the GIL back"
     counts = Counter(module["verdict"] for module in modules)
@@ -80,33 +57,33 @@ def _modules(count: int) -> str:
     return f"{count} module{'' if count == 1 else 's'}"
 
 
-def blame(result: api.Result) -> list[tuple[str, int]]:
+def blame(result: check.Result) -> list[tuple[str, int]]:
     """Each culprit, and how many modules fail because of it, the gravest first."""
     counts = Counter(culprit for _, module in _rows(result) for culprit in module["culprits"])
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-def print_check(result: api.Result) -> None:
+def print_check(result: check.Result) -> None:
     """Print the verdicts: what is not a pass, one by one, then the count of each target."""
-    blocks: list[Block] = [heading(result["interpreter"])]
+    blocks: list[str | Table] = [heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
-        table = Table("module", "verdict", "culprits and details")
+        modules = table("module", "verdict", "culprits and details")
         for _, module in rows:
             verdict = module["verdict"]
-            table.add_row(module["name"], Styled(verdict, STYLES[verdict]), _explanation(module))
-        blocks.append(table)
-    table = Table("target", "modules")
+            modules.add_row(module["name"], Text(verdict, STYLES[verdict]), _explanation(module))
+        blocks.append(modules)
+    targets = table("target", "modules")
     for target in result["targets"]:
-        table.add_row(_title(target), _counts(target["modules"]))
-    blocks.append(table)
+        targets.add_row(_title(target), _counts(target["modules"]))
+    blocks.append(targets)
     to_blame = blame(result)
     if to_blame:
-        table = Table("to blame", "for modules")
+        culprits = table("to blame", "for modules")
         for culprit, count in to_blame:
-            table.add_row(culprit, str(count))
-        blocks += [table, HINT]
-    if api.exit_code(result) == api.NOTHING_CHECKED:
+            culprits.add_row(culprit, str(count))
+        blocks += [culprits, HINT]
+    if check.exit_code(result) == exit_codes.NOTHING_CHECKED:
         blocks.append("Nothing could be checked.")
         if not result["interpreter"]["free_threaded"]:
             blocks.append("Run this on a free-threaded build, such as 3.14t.")
@@ -114,41 +91,28 @@ def print_check(result: api.Result) -> None:
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[api.Progress], None]]:
-    """Show a bar on stderr from when it is known how much there is to do."""
-    with ExitStack() as stack:
-        bars: list[Callable[[api.Progress], None]] = []
+def progress() -> Iterator[Callable[[check.Progress], None]]:
+    """Show a bar on stderr, if that is a terminal."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    disable = not console.is_terminal
+    with Bar(*columns, console=console, transient=True, disable=disable) as bar:
+        task = bar.add_task("", total=None)
 
-        def show(state: api.Progress) -> None:
-            if not bars:  # rich takes long to import; children are at work by now
-                bars.append(_bar(stack))
-            bars[0](state)
+        def show(state: check.Progress) -> None:
+            bar.update(
+                task, completed=state["done"], total=state["total"], description=state["module"]
+            )
 
         yield show
 
 
-def _bar(stack: ExitStack) -> Callable[[api.Progress], None]:
-    from rich import progress
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    columns = (
-        progress.BarColumn(),
-        progress.MofNCompleteColumn(),
-        progress.TimeElapsedColumn(),
-        progress.TextColumn("{task.description}"),
-    )
-    disable = not console.is_terminal
-    bar = progress.Progress(*columns, console=console, transient=True, disable=disable)
-    task = stack.enter_context(bar).add_task("", total=None)
-
-    def show(state: api.Progress) -> None:
-        bar.update(task, completed=state["done"], total=state["total"], description=state["module"])
-
-    return show
-
-
-def report_to_github(result: api.Result) -> None:
+def report_to_github(result: check.Result) -> None:
     """Annotate a run of GitHub Actions, on stderr, and add a table to the job's summary."""
     for culprit, count in blame(result):
         _annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
@@ -170,7 +134,7 @@ def _annotate(kind: str, title: str, message: str) -> None:
     print(f"::{kind} title={title}::{message}", file=sys.stderr)
 
 
-def markdown(result: api.Result) -> str:
+def markdown(result: check.Result) -> str:
     """Make a Markdown table of the targets and one of what is not a pass."""
 
     def cell(text: str) -> str:

@@ -1,21 +1,23 @@
 """From the name of a target to its extension modules, without importing any of it."""
 
-import csv
+import difflib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
 import os
+import pkgutil
 import re
 import stat
 import sys
+import tempfile
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+
+from packaging.tags import sys_tags
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ftdemo.check.judge import Module
-
-if TYPE_CHECKING:
-    import zipfile
 
 SUFFIXES = sorted(importlib.machinery.EXTENSION_SUFFIXES, key=len, reverse=True)
 ANY_SUFFIX = re.compile(r"^(?P<name>\w+)(?P<tag>\.[\w.-]+)?\.(so|pyd)$", re.ASCII)
@@ -90,8 +92,8 @@ def _tidy(target: Target) -> Target:
 
 
 def _distribution(name: str, distribution: importlib.metadata.Distribution) -> Target:
-    target = Target(name, *_name_and_version(distribution))
-    files = _files(distribution)
+    target = Target(name, distribution.metadata["Name"], distribution.version)
+    files = [str(file) for file in distribution.files or ()]
     for file in files:
         if file.endswith((".so", ".pyd")) and (parts := _import_path(file)):
             located = Path(str(distribution.locate_file(file)))
@@ -106,28 +108,6 @@ def _distribution(name: str, distribution: importlib.metadata.Distribution) -> T
             for package in sorted({*packages, *listed.split()} or {name.replace("-", "_")}):
                 _walk_package(target, package)
     return _tidy(target)
-
-
-def _name_and_version(distribution: importlib.metadata.Distribution) -> tuple[str, str]:
-    """What distribution.metadata has, for which that imports email and parses all of it."""
-    for file in ("METADATA", "PKG-INFO"):
-        head = (distribution.read_text(file) or "").partition("\n\n")[0]
-        found = re.findall(r"^(Name|Version): *(.*?) *$", head, re.MULTILINE)
-        fields = dict(reversed(found))  # the first of each counts
-        if len(fields) == 2:
-            return fields["Name"], fields["Version"]
-    return distribution.metadata["Name"], distribution.version
-
-
-def _files(distribution: importlib.metadata.Distribution) -> list[str]:
-    """The paths of the files of a distribution, as distribution.files has them.
-
-    That looks for each of a few thousand files, when a few dozen are of interest.
-    """
-    record = distribution.read_text("RECORD")
-    if record is None:
-        return [str(file) for file in distribution.files or ()]
-    return [row[0] for row in csv.reader(record.splitlines()) if row]
 
 
 def _import_path(file: str) -> list[str]:
@@ -183,9 +163,6 @@ def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
 
 
 def _unknown(name: str) -> TargetError:
-    import difflib
-    import pkgutil
-
     known = {d.metadata["Name"] for d in importlib.metadata.distributions()}
     known |= {module.name for module in pkgutil.iter_modules()} | sys.stdlib_module_names
     close = difflib.get_close_matches(name, sorted(filter(None, known)), 1)
@@ -194,13 +171,6 @@ def _unknown(name: str) -> TargetError:
 
 
 def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
-    import difflib
-    import tempfile
-    import zipfile
-
-    from packaging.tags import sys_tags
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
     if not path.is_file():
         others = [str(p) for p in path.parent.glob("*.whl")] if path.parent.is_dir() else []
         close = difflib.get_close_matches(name, others, 1)
@@ -236,7 +206,7 @@ def _files_below(root: Path) -> Iterator[Path]:
             yield Path(folder, file)
 
 
-def unpack(archive: "zipfile.ZipFile", folder: Path) -> None:
+def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
     """Unpack regular files and folders that stay inside folder.
 
     Links are not made and no path leaves the folder: either is a TargetError.

@@ -14,7 +14,8 @@ from importlib.machinery import EXTENSION_SUFFIXES
 
 from packaging.tags import sys_tags
 
-from ftdemo.demos.common import FREE_THREADED, Finding
+from ftdemo.demo.finding import Finding
+from ftdemo.interpreter import FREE_THREADED
 
 
 def demo(*, quick: bool) -> Finding:

@@ -12,7 +12,8 @@ Source: https://docs.python.org/3/library/threadsafety.html#thread-safety-for-di
 import threading
 from collections.abc import Callable
 
-from ftdemo.demos.common import Finding, attempts, in_threads, switch_often
+from ftdemo.demo.finding import Finding, attempts, switch_often
+from ftdemo.threads import in_threads
 
 Thing = list[int]
 Cache = dict[int, Thing]

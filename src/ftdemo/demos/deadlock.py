@@ -11,7 +11,8 @@ Source: PEP 703, "Avoiding Deadlocks"; csrc/ready/account.c.
 import threading
 
 import ftdemo
-from ftdemo.demos.common import CHILD_TIMEOUT, Finding, in_threads, switch_often
+from ftdemo.demo.finding import CHILD_TIMEOUT, Finding, switch_often
+from ftdemo.threads import in_threads
 
 Lock = threading.Lock
 TIMEOUT = 0.2  # of the locks that can never be had: any will do

@@ -12,14 +12,16 @@ import os
 import re
 import sys
 
-from ftdemo.demos.common import ABI3T, FREE_THREADED, Finding, is_gil_enabled, run_python
+from ftdemo.demo.finding import ABI3T, Finding
+from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
+from ftdemo.processes import run_python
 
 SAY = "import sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
 
 
 def gil_after(*options: str, program: str = "", env: dict[str, str] | None = None) -> str:
     """Run a program, and say whether the GIL is on in the end, and which module turned it on."""
-    done = run_python(*options, "-W", "default", "-c", f"{program}\n{SAY}", env=env)
+    done = run_python("-P", *options, "-W", "default", "-c", f"{program}\n{SAY}", env=env)
     state = {"True\n": "on", "False\n": "off"}.get(done.stdout, "refused")
     module = re.search(r"to load module '([\w.]+)'", done.stderr)
     return f"{state}, by {module[1]}" if module else state

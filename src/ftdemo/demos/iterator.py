@@ -13,15 +13,9 @@ import json
 from collections.abc import Iterator
 
 import ftdemo
-from ftdemo.check.children import ending
-from ftdemo.demos.common import (
-    CHILD_TIMEOUT,
-    Finding,
-    attempts,
-    in_threads,
-    run_python,
-    switch_often,
-)
+from ftdemo.demo.finding import CHILD_TIMEOUT, Finding, attempts, switch_often
+from ftdemo.processes import ending, run_python
+from ftdemo.threads import in_threads
 
 
 def take_all(shared: Iterator[int]) -> tuple[list[int], int]:
@@ -59,7 +53,7 @@ def demo(*, quick: bool) -> Finding:
     program = f"from ftdemo.demos.iterator import *; share_a_generator({count})"
     wrong: dict[str, object] = {}
     for _ in attempts():
-        done = run_python("-c", program)
+        done = run_python("-P", "-c", program)
         if done.returncode < 0:
             wrong = {"crash": ending(done.returncode, CHILD_TIMEOUT)}
         elif done.returncode == 0:

@@ -11,16 +11,10 @@ diff -ru csrc/legacy csrc/ready.
 
 import json
 
-from ftdemo.check.children import ending
-from ftdemo.demos.common import (
-    CHILD_TIMEOUT,
-    FREE_THREADED,
-    Finding,
-    attempts,
-    in_threads,
-    need_module,
-    run_python,
-)
+from ftdemo.demo.finding import CHILD_TIMEOUT, Finding, attempts, need_module
+from ftdemo.interpreter import FREE_THREADED
+from ftdemo.processes import ending, run_python
+from ftdemo.threads import in_threads
 
 
 def deposit(module: str, count: int) -> None:
@@ -40,7 +34,7 @@ def deposit(module: str, count: int) -> None:
 def missing(module: str, count: int, *options: str) -> int | str:
     """Give what is missing in the end, or how the process ended before."""
     program = f"from ftdemo.demos.legacy_unlocked import *; deposit({module!r}, {count})"
-    done = run_python(*options, "-c", program)
+    done = run_python("-P", *options, "-c", program)
     if done.returncode:
         return ending(done.returncode, CHILD_TIMEOUT)
     found: int = json.loads(done.stdout)

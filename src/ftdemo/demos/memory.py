@@ -8,12 +8,12 @@ Each thread has a heap of its own, so that it need not lock when it allocates.
 Source: PEP 703, "Mimalloc", "Garbage Collection".
 """
 
-import subprocess
 import sys
 
-from ftdemo.check import interpreter
-from ftdemo.demos.builds import ask, both_builds, partner
-from ftdemo.demos.common import FREE_THREADED, Finding, SkipDemo
+from ftdemo.demo.builds import ask, both_builds, partner
+from ftdemo.demo.finding import Finding, SkipDemo
+from ftdemo.interpreter import FREE_THREADED
+from ftdemo.processes import run
 
 
 def measure() -> dict[str, object]:
@@ -40,9 +40,7 @@ def measure() -> dict[str, object]:
 
 def takes_pymalloc(python: str) -> bool:
     """Whether an interpreter starts with the allocator that mimalloc replaces."""
-    env = interpreter.clean_environment() | {"PYTHONMALLOC": "pymalloc"}
-    env.pop("PYTHONPATH", None)
-    done = subprocess.run([python, "-c", ""], env=env, capture_output=True, check=False)
+    done = run([python, "-c", ""], env={"PYTHONMALLOC": "pymalloc", "PYTHONPATH": ""})
     return done.returncode == 0
 
 

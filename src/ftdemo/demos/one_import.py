@@ -9,16 +9,10 @@ Source: PEP 703, "Py_mod_gil Slot"; https://docs.python.org/3/howto/free-threadi
 
 import warnings
 
-from ftdemo.demos.common import (
-    FREE_THREADED,
-    Finding,
-    cores,
-    is_gil_enabled,
-    need_module,
-    need_two_cores,
-)
-from ftdemo.demos.gains import measure
+from ftdemo.demo.finding import Finding, need_module, need_two_cores
+from ftdemo.demo.gains import measure
 from ftdemo.demos.scaling import in_python
+from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
 
 
 def demo(*, quick: bool) -> Finding:

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ftdemo
-from ftdemo.demos.builds import ask, both_builds, partner
-from ftdemo.demos.common import Finding, attempts
+from ftdemo.demo.builds import ask, both_builds, partner
+from ftdemo.demo.finding import Finding, attempts
 
 
 def program() -> Callable[[int], None]:

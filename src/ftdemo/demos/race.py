@@ -11,15 +11,9 @@ Source: https://docs.python.org/3/library/threadsafety.html, PEP 703.
 import threading
 from collections.abc import Callable
 
-from ftdemo.demos.common import (
-    Finding,
-    attempts,
-    cores,
-    in_threads,
-    is_gil_enabled,
-    seconds_of,
-    switch_often,
-)
+from ftdemo.demo.finding import Finding, attempts, seconds_of, switch_often
+from ftdemo.interpreter import cores, is_gil_enabled
+from ftdemo.threads import in_threads
 
 
 class Counter:

@@ -10,7 +10,9 @@ Source: PEP 703, "Biased Reference Counting"; PEP 683, "Immortal Objects"; csrc/
 
 import sys
 
-from ftdemo.demos.common import FREE_THREADED, Finding, in_threads, need_module
+from ftdemo.demo.finding import Finding, need_module
+from ftdemo.interpreter import FREE_THREADED
+from ftdemo.threads import in_threads
 
 MORE = 100
 

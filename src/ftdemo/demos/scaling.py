@@ -12,8 +12,9 @@ Source: PEP 703; csrc/ready/work.c.
 """
 
 import ftdemo
-from ftdemo.demos.common import ABI3T, FREE_THREADED, Finding, cores, is_gil_enabled, need_two_cores
-from ftdemo.demos.gains import measure
+from ftdemo.demo.finding import ABI3T, Finding, need_two_cores
+from ftdemo.demo.gains import measure
+from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
 
 DETACHES = FREE_THREADED or ABI3T
 

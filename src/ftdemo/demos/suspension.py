@@ -12,8 +12,10 @@ import gc
 from functools import partial
 from threading import Event
 
-from ftdemo.demos.common import ABI3T, FREE_THREADED, Finding, attempts, in_threads
-from ftdemo.demos.sections import Key, held, section
+from ftdemo.demo.finding import ABI3T, Finding, attempts
+from ftdemo.demo.sections import Key, held, section
+from ftdemo.interpreter import FREE_THREADED
+from ftdemo.threads import in_threads
 
 PATIENCE = 10.0  # of a thread that blocks until the other one is inside
 

@@ -1,7 +1,168 @@
 """The wheel matrix: which wheel serves which interpreter on which platform, and what is missing."""
 
-from ftdemo.wheels.contract import ContractError
-from ftdemo.wheels.matrix import Result, survey
-from ftdemo.wheels.wheel import WheelError
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypedDict
 
-__all__ = ["ContractError", "Result", "WheelError", "survey"]
+from ftdemo import exit_codes
+from ftdemo.wheels.cells import Interpreter, accepted, parse_interpreter
+from ftdemo.wheels.contract import Contract, ContractError, read_contract
+from ftdemo.wheels.wheel import Problem, Wheel, WheelError, read_wheel, strays, wrong_tags
+
+__all__ = ["ContractError", "Result", "WheelError", "exit_code", "survey"]
+
+# What upstream supports, in November 2026.
+SUPPORTED = [
+    *(Interpreter(minor, threaded=False) for minor in range(11, 16)),
+    *(Interpreter(minor, threaded=True) for minor in (14, 15)),
+]
+# Shown where something serves them: experimental, and not yet there.
+OTHERS = [Interpreter(13, threaded=True), Interpreter(16, False), Interpreter(16, True)]
+
+
+class Cell(TypedDict):
+    """The wheel that pip takes for an interpreter on a platform; None is a hole."""
+
+    interpreter: str
+    platform: str
+    wheel: str | None
+
+
+class Release(TypedDict):
+    """The matrix of one version of a distribution. holes are the names of cells without a wheel."""
+
+    distribution: str
+    version: str
+    interpreters: list[str]
+    platforms: list[str]
+    cells: list[Cell]
+    holes: list[str]
+
+
+class Result(TypedDict):
+    """What `ftdemo wheels --json` prints."""
+
+    version: int
+    releases: list[Release]
+    problems: list[Problem]
+
+
+def survey(paths: Sequence[str], expect: str | None = None) -> Result:
+    """Lay out the wheels at paths, files or folders of them, and compare with a contract.
+
+    expect is the path of a contract (see ftdemo.wheels.contract). Without one, holes are shown but
+    are no problem, nor are sources and tests; a wheel with a wrong tag is one in any case.
+
+    Raises WheelError for what is no wheel, and ContractError. Nothing of the wheels is run.
+    Thread safety: safe on shared objects.
+    """
+    contract = read_contract(Path(expect)) if expect is not None else None
+    wheels = [read_wheel(file) for file in _files(paths)]
+    problems = [problem for wheel in wheels for problem in wrong_tags(wheel)]
+    if contract is not None:
+        problems += [p for wheel in wheels for p in strays(wheel, contract.allow)]
+        problems += _breaches(contract, wheels)
+    by_release: dict[tuple[str, str], list[Wheel]] = defaultdict(list)
+    for wheel in wheels:
+        by_release[wheel.distribution, wheel.version].append(wheel)
+    return {
+        "version": 1,
+        "releases": [_lay_out(wheels, contract) for _, wheels in sorted(by_release.items())],
+        "problems": problems,
+    }
+
+
+def _files(paths: Iterable[str]) -> list[Path]:
+    files: dict[Path, None] = {}
+    for path in map(Path, paths):
+        if path.is_dir():
+            files.update(dict.fromkeys(sorted(path.glob("*.whl"))))
+        elif path.is_file():
+            files[path] = None
+        else:
+            raise WheelError(f"no such file or folder: {path}")
+    return list(files)
+
+
+def choose(interpreter: Interpreter, platform: str, wheels: Iterable[Wheel]) -> Wheel | None:
+    """Choose as pip does among wheels of one version: by the best tag, then by build number."""
+    ranks = accepted(interpreter, platform)
+    serving = [wheel for wheel in wheels if wheel.serves(interpreter, platform)]
+    return max(
+        serving,
+        key=lambda wheel: (-min(ranks[tag] for tag in wheel.tags if tag in ranks), wheel.build),
+        default=None,
+    )
+
+
+def _lay_out(wheels: Sequence[Wheel], contract: Contract | None) -> Release:
+    expected = contract.cells if contract is not None else {}
+    platforms = {platform for wheel in wheels for platform in wheel.platforms}
+    if platforms != {"any"}:
+        platforms.discard("any")
+    platforms.update(platform for _, platform in expected)
+
+    def anywhere(interpreter: Interpreter) -> bool:
+        return any(wheel.serves(interpreter, p) for wheel in wheels for p in platforms)
+
+    interpreters = {interpreter for interpreter, _ in expected}
+    if not expected:
+        interpreters.update(i for i in SUPPORTED if any(wheel.allows(i) for wheel in wheels))
+    interpreters.update(i for i in [*OTHERS, *_named(wheels)] if anywhere(i))
+    rows, columns = sorted(interpreters), sorted(platforms, key=_by_system)
+    chosen = {(row, column): choose(row, column, wheels) for row in rows for column in columns}
+    return {
+        "distribution": wheels[0].distribution,
+        "version": wheels[0].version,
+        "interpreters": [row.name for row in rows],
+        "platforms": columns,
+        "cells": [
+            {"interpreter": i.name, "platform": p, "wheel": wheel.file if wheel else None}
+            for (i, p), wheel in chosen.items()
+        ],
+        "holes": [f"{i.name}-{p}" for (i, p), wheel in chosen.items() if wheel is None],
+    }
+
+
+def _named(wheels: Iterable[Wheel]) -> Iterator[Interpreter]:
+    """The interpreters whose own ABI a wheel is tagged with."""
+    for tag in {tag for wheel in wheels for tag in wheel.tags}:
+        if tag.abi.startswith("cp3") and tag.abi.removesuffix("t").removeprefix("cp").isdigit():
+            yield parse_interpreter(tag.abi)
+
+
+def _by_system(platform: str) -> tuple[int, str]:
+    systems = ("manylinux", "musllinux", "macosx", "win")
+    places = [place for place, system in enumerate(systems) if platform.startswith(system)]
+    return (places[0] if places else len(systems), platform)
+
+
+def _breaches(contract: Contract, wheels: Sequence[Wheel]) -> Iterator[Problem]:
+    releases = sorted({f"{wheel.distribution} {wheel.version}" for wheel in wheels})
+    if len(releases) > 1:
+        yield Problem(
+            kind="extra", subject=", ".join(releases), detail="a contract is about one release"
+        )
+    used = set()
+    for (interpreter, platform), abi in contract.cells.items():
+        cell = f"{interpreter.name}-{platform}"
+        wheel = choose(interpreter, platform, wheels)
+        if wheel is None:
+            yield Problem(kind="hole", subject=cell, detail="no wheel")
+        elif wheel.abi != abi:
+            yield Problem(
+                kind="hole", subject=cell, detail=f"no wheel for {abi}; pip takes {wheel.file}"
+            )
+        else:
+            used.add(wheel.file)
+    for wheel in wheels:
+        if wheel.file not in used:
+            yield Problem(kind="extra", subject=wheel.file, detail="fills no cell of the contract")
+
+
+def exit_code(result: Result) -> int:
+    """Tell whether something is wrong, or there was no wheel."""
+    if result["problems"]:
+        return exit_codes.FAILED
+    return exit_codes.OK if result["releases"] else exit_codes.NOTHING_CHECKED

@@ -30,7 +30,7 @@ class Contract(NamedTuple):
     allow: list[str]
 
 
-def read(path: Path) -> Contract:
+def read_contract(path: Path) -> Contract:
     """Read a contract. Raises ContractError."""
     try:
         with path.open("rb") as file:

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
@@ -40,7 +40,7 @@ class WheelError(Exception):
     """There is no such file, or it is no wheel; the message says which."""
 
 
-class Problem(NamedTuple):
+class Problem(TypedDict):
     """What is wrong, with which wheel or cell. kind: hole, extra, sources, tests or tag."""
 
     kind: str
@@ -80,7 +80,7 @@ class Wheel(NamedTuple):
         return self.requires_python.contains(f"3.{interpreter.minor}", prereleases=True)
 
 
-def read(path: Path) -> Wheel:
+def read_wheel(path: Path) -> Wheel:
     """Read the wheel at path. Raises WheelError."""
     try:
         distribution, version, build, tags = parse_wheel_filename(path.name)
@@ -116,7 +116,9 @@ def wrong_tags(wheel: Wheel) -> Iterator[Problem]:
     """Say where the name of a wheel promises what the files in it do not keep."""
     if wheel.declared != wheel.tags:
         inside = ", ".join(sorted(map(str, wheel.declared))) or "nothing"
-        yield Problem("tag", wheel.file, f"renamed: the WHEEL file in it says {inside}")
+        yield Problem(
+            kind="tag", subject=wheel.file, detail=f"renamed: the WHEEL file in it says {inside}"
+        )
     modules = defaultdict(list)
     for name in wheel.contents:
         path = PurePosixPath(name)
@@ -132,11 +134,11 @@ def wrong_tags(wheel: Wheel) -> Iterator[Problem]:
             detail = (
                 f"{names} does not load in {unserved[0].version}, which the wheel is tagged for"
             )
-            yield Problem("tag", wheel.file, detail)
+            yield Problem(kind="tag", subject=wheel.file, detail=detail)
         for name, abi in files:
             found = ARCHITECTURE.search(abi)
             if found and not any(p.endswith(found[0]) for p in wheel.platforms):
-                yield Problem("tag", wheel.file, f"{name} is for {found[0]}")
+                yield Problem(kind="tag", subject=wheel.file, detail=f"{name} is for {found[0]}")
 
 
 def _loads(interpreter: Interpreter, abi: str) -> bool:
@@ -157,7 +159,7 @@ def strays(wheel: Wheel, allowed: Collection[str]) -> Iterator[Problem]:
         if any(fnmatchcase(name, pattern) for pattern in allowed):
             continue
         if path.suffix in SOURCES:
-            yield Problem("sources", wheel.file, name)
+            yield Problem(kind="sources", subject=wheel.file, detail=name)
         is_test = path.name == "conftest.py" or fnmatchcase(path.name, "test_*.py")
         if is_test or {"test", "tests"}.intersection(path.parts[:-1]):
-            yield Problem("tests", wheel.file, name)
+            yield Problem(kind="tests", subject=wheel.file, detail=name)

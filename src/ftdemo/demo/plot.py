@@ -5,8 +5,9 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from ftdemo.demos.builds import ask, both_builds, partner
-from ftdemo.demos.common import FREE_THREADED, SkipDemo, cores
+from ftdemo.demo.builds import ask, both_builds, partner
+from ftdemo.demo.finding import SkipDemo
+from ftdemo.interpreter import FREE_THREADED, cores
 
 
 def throughput(most: int) -> list[float]:

@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from ftdemo.demos.common import SkipDemo, attempts, in_threads, seconds_of
+from ftdemo.demo.finding import SkipDemo, attempts, seconds_of
+from ftdemo.threads import in_threads
 
 # Says that it is there, waits to be told, and says when it is done with what is always the same.
 WORKER = """
@@ -59,10 +60,9 @@ def processes_gain(count: int) -> float:
 
     def seconds_for(of: int) -> float:
         command = [sys.executable, "-I", "-S", "-c", WORKER]
-        workers = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-            for _ in range(of)
-        ]
+        pipe = subprocess.PIPE
+        # In this process's group, whose share of the cores the threads have as well.
+        workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(of)]
 
         def tell_and_wait() -> None:
             for worker in workers:

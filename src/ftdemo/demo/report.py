@@ -4,46 +4,52 @@ import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ftdemo.check.report import heading
+from rich.console import Console
+from rich.text import Text
+
+from ftdemo.demo import OUTCOMES, Demo, Result
 from ftdemo.demos import claim, load
-from ftdemo.demos.api import OUTCOMES, Demo, Result
-from ftdemo.terminal import Styled, Table, show
+from ftdemo.interpreter import heading
+from ftdemo.terminal import show, table
 
 STYLES = {"seen": "green", "not seen": "bold red", "skip": "dim"}
 
 
 def print_list(names: Sequence[str]) -> None:
     """Print every demo with its claim."""
-    table = Table("demo", "claim")
+    claims = table("demo", "claim")
     for name in names:
-        table.add_row(name, claim(name))
-    show(table)
+        claims.add_row(name, claim(name))
+    show(claims)
 
 
 def print_demo(demo: Demo, *, explain: bool) -> None:
     """Print what came of one demo, and why it is so where that is asked for."""
     text = inspect.cleandoc(load(demo["name"]).__doc__ or "") if explain else demo["claim"]
-    outcome = Styled(demo["outcome"], STYLES[demo["outcome"]])
-    show([Styled(demo["name"], "bold"), f": {text}"], [outcome, f": {demo['detail']}"])
+    show(
+        Text.assemble((demo["name"], "bold"), f": {text}"),
+        Text.assemble(_outcome(demo), f": {demo['detail']}"),
+    )
     print()
+
+
+def _outcome(demo: Demo) -> Text:
+    return Text(demo["outcome"], STYLES[demo["outcome"]])
 
 
 def print_table(result: Result) -> None:
     """Print the outcomes."""
-    table = Table("demo", "outcome", "claim")
+    outcomes = table("demo", "outcome", "claim")
     for demo in result["demos"]:
-        outcome = Styled(demo["outcome"], STYLES[demo["outcome"]])
-        table.add_row(demo["name"], outcome, demo["claim"])
+        outcomes.add_row(demo["name"], _outcome(demo), demo["claim"])
     summary = result["summary"]
     counts = ", ".join(f"{summary[o]} {o}" for o in OUTCOMES if summary[o])
-    show(heading(result["interpreter"]), table, counts)
+    show(heading(result["interpreter"]), outcomes, counts)
 
 
 @contextmanager
 def progress(name: str) -> Iterator[None]:
     """Say on stderr which demo runs, if that is a terminal."""
-    from rich.console import Console
-
     console = Console(stderr=True)
     if not console.is_terminal:
         yield

@@ -1,6 +1,6 @@
-"""python -m ftdemo.demos NAME REPORT [--quick]: run one demo in this process, report in a file.
+"""python -m ftdemo.demo NAME REPORT TIMEOUT [--quick]: run one demo in this process.
 
-For ftdemo.demos.api, which starts it. In a file, since a demo may print what it likes.
+ftdemo.demo.run() starts it. It reports in a file, since a demo may print what it likes.
 """
 
 import faulthandler
@@ -8,14 +8,16 @@ import json
 import sys
 from pathlib import Path
 
+from ftdemo.demo.finding import Finding, SkipDemo
 from ftdemo.demos import load
-from ftdemo.demos.common import Finding, SkipDemo
+from ftdemo.processes import end_with_parent
 
 
 def main() -> None:
     """Run the demo."""
     name, report, timeout, *options = sys.argv[1:]
-    # Should everyone else be gone. Where threads hang, it shows where.
+    end_with_parent()
+    # Where threads hang, it shows where.
     faulthandler.dump_traceback_later(float(timeout) + 10, exit=True)
     try:
         finding: Finding = load(name).demo(quick="--quick" in options)

@@ -10,7 +10,9 @@ import sysconfig
 from collections.abc import Callable
 from typing import Any
 
-from ftdemo.demos.common import CHILD_TIMEOUT, FREE_THREADED, SkipDemo
+from ftdemo import processes
+from ftdemo.demo.finding import CHILD_TIMEOUT, SkipDemo
+from ftdemo.interpreter import FREE_THREADED
 
 
 def ask(
@@ -27,10 +29,8 @@ def ask(
     program = (
         f"import json\nfrom collections.abc import Callable\n{source}\nprint(json.dumps({call}))"
     )
-    command = [python, "-I", "-c", program]
-    done = subprocess.run(
-        command, stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=CHILD_TIMEOUT
-    )
+    done = processes.run([python, "-I", "-c", program], timeout=CHILD_TIMEOUT)
+    done.check_returncode()
     return json.loads(done.stdout)
 
 

@@ -11,7 +11,8 @@ Source: PEP 703, "Container Thread-Safety"; https://docs.python.org/3/library/th
 from collections.abc import Callable
 from functools import partial
 
-from ftdemo.demos.common import Finding, in_threads, switch_often
+from ftdemo.demo.finding import Finding, switch_often
+from ftdemo.threads import in_threads
 
 THREADS = 4
 

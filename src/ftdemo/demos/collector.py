@@ -15,7 +15,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from ftdemo.demos.common import FREE_THREADED, Finding, attempts, seconds_of
+from ftdemo.demo.finding import Finding, attempts, seconds_of
+from ftdemo.interpreter import FREE_THREADED
 
 
 def longest_pause(while_running: Callable[[], object]) -> tuple[float, float]:
