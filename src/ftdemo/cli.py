@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import math
 import os
+import pathlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_wheels(commands)
     _add_demo(commands)
+    _add_stress(commands)
     return main
 
 
@@ -278,3 +280,100 @@ def _demo_list(options: argparse.Namespace, names: Sequence[str]) -> int:
     else:
         report.print_list(names)
     return exit_codes.OK
+
+
+def _add_stress(commands: Commands) -> None:
+    command = _add_command(
+        commands,
+        "stress",
+        _stress,
+        help="see what goes wrong when threads share an object",
+        description="Let threads collide on the objects of extension types, with the GIL off, and "
+        "report every outcome that no order of the operations explains, every crash, hang and "
+        "broken reference. This calls what the target offers, with arguments that make no sense.",
+    )
+    command.add_argument(
+        "targets",
+        nargs="*",
+        metavar="TARGET",
+        help="an installed distribution, a package, a module, a wheel file, module:Type, or "
+        "'module:Type(...)' for an object that is made in this way",
+    )
+    command.add_argument(
+        "--schema",
+        action="store_true",
+        help="print the JSON Schema of that object, and nothing else",
+    )
+    command.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=10.0,
+        metavar="S",
+        help="seconds for each type (default: 10)",
+    )
+    command.add_argument(
+        "--threads",
+        type=_count,
+        metavar="N",
+        help="the most threads that share an object (default: twice as many as cores)",
+    )
+    command.add_argument(
+        "--seed", type=int, metavar="N", help="what random choices start from (default: random)"
+    )
+    command.add_argument(
+        "--pair",
+        nargs="+",
+        default=[],
+        metavar="OPERATION",
+        help="only these operations, one in each thread: 'add(1)', 'next(x)', 'x[0] = y'",
+    )
+    command.add_argument(
+        "--jobs", type=_count, default=1, metavar="N", help="types driven at a time (default: 1)"
+    )
+    command.add_argument(
+        "--only", choices=["crash"], help="look for crashes, hangs and broken references alone"
+    )
+
+
+def _stress(options: argparse.Namespace) -> int:
+    from ftdemo import stress
+    from ftdemo.stress import report, settings
+
+    if options.schema:
+        print(stress.SCHEMA.read_text(encoding="utf-8"), end="")
+        return exit_codes.OK
+    if not options.targets:
+        options.parser.error("the following arguments are required: TARGET")
+    if options.pair and len(options.targets) > 1:
+        options.parser.error("--pair is for one TARGET")
+    interrupted = False
+    try:
+        configured = settings.read(pathlib.Path.cwd())
+        with report.progress() as progress:
+            result = stress.stress(
+                options.targets,
+                seconds=options.seconds,
+                threads=options.threads,
+                seed=options.seed,
+                pair=options.pair,
+                jobs=options.jobs,
+                only=options.only,
+                factories=configured.factories,
+                allow=configured.allow,
+                progress=progress,
+            )
+    except (stress.TargetError, settings.SettingsError) as error:
+        return _error("stress", error)
+    except stress.InterruptedStress as interrupt:
+        result = interrupt.result
+        interrupted = True
+    if options.json:
+        _print_json(result)
+    else:
+        report.print_stress(result)
+    if interrupted:
+        print("interrupted: this is what was seen so far", file=sys.stderr)
+        return exit_codes.ERROR
+    if os.environ.get("GITHUB_ACTIONS"):
+        report.report_to_github(result)
+    return report.exit_code(result)
