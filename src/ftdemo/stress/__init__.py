@@ -6,8 +6,10 @@ other, comes to. The object itself is the oracle.
 
 from pathlib import Path
 
+from ftdemo.check import TargetError
 from ftdemo.stress.results import Finding, Result, Skipped, TypeResult
-from ftdemo.stress.run import InterruptedStress, Progress, TargetError, stress
+from ftdemo.stress.run import InterruptedStress, stress
+from ftdemo.stress.session import Progress
 
 __all__ = [
     "SCHEMA",

@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from ftdemo.stress import survey
 from ftdemo.stress.meetings import Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
 from ftdemo.stress.outcomes import Form, text
+from ftdemo.threadsafety import level_of
 
 FIRST_LOOK = 200  # meetings
 BATCH_SECONDS = 0.1
@@ -85,7 +86,7 @@ class Drive:
         self._done = {tuple(labels) for labels in request["done"]}
         self._findings = 0
         self._measured: set[tuple[tuple[str, ...], int]] = set()
-        self._found_parts = [labels for labels in self._done if len(labels) == 2]
+        self._found_parts: list[tuple[str, ...]] = []
         self._start = time.perf_counter()
         self._collected = self._start
 
@@ -118,7 +119,7 @@ class Drive:
 
     def _say_constructors(self) -> None:
         expression = self._request["expression"]
-        kind = eval(expression, self._survey.namespace)  # noqa: S307
+        kind = eval(expression, self._survey.namespace)
         found = self._survey.constructors(kind, expression)
         self._say("constructors", found, self._survey.aside)
 
@@ -129,7 +130,7 @@ class Drive:
         else:
             kind = type(self._example)
             found = self._survey.operations(kind, request["constructor"], request["functions"])
-            self._say("kind", survey.full_name(kind), survey.level_of(kind.__doc__))
+            self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
         self._say("operations", *found, self._survey.aside, self._survey.derived)
 
     # How much time is gone.
@@ -150,15 +151,15 @@ class Drive:
                 break
             if not self._is_known(labels):
                 self._look(labels, FIRST_LOOK)
-        for labels, threads in bursts:
+        for burst in bursts:
             if self._spent() > 0.8:
                 break
-            self._burst(labels, threads)
+            self._burst(*burst)
         while self._spent() < 1 and (bursts or self._pairs):
             if bursts and (not collides or self._chance.random() < 0.35):
                 self._burst(*self._chance.choice(bursts))
-            elif collides and (labels := self._draw()):
-                self._look(labels, MOST_MEETINGS)
+            elif collides and (drawn := self._draw()):
+                self._look(drawn, MOST_MEETINGS)
             else:
                 break
 
@@ -206,7 +207,9 @@ class Drive:
         if not labels:
             return []
         most = self._request["threads"]
-        together = [(labels, threads) for threads in dict.fromkeys((2, most // 2, most)) if threads > 1]
+        together = [
+            (labels, threads) for threads in dict.fromkeys((2, most // 2, most)) if threads > 1
+        ]
         pairs = []
         for one, other in combinations_with_replacement(self._found, 2):
             if one["writes"] or one is other:
@@ -235,7 +238,10 @@ class Drive:
         """Whether something smaller that has been found is in it."""
         threads = [set(label.split("; ")) for label in labels]
         return any(
-            any(all(part in thread for part, thread in zip(known, some, strict=False)) for some in permutations(threads, len(known)))
+            any(
+                all(part in thread for part, thread in zip(known, some, strict=False))
+                for some in permutations(threads, len(known))
+            )
             for known in self._found_parts
             if len(known) <= len(threads)
         )
@@ -245,7 +251,9 @@ class Drive:
         weights = [3.0 if each["writes"] else 1.0 for each in found]
 
         def some(count: int) -> str:
-            return "; ".join(each["label"] for each in self._chance.choices(found, weights, k=count))
+            return "; ".join(
+                each["label"] for each in self._chance.choices(found, weights, k=count)
+            )
 
         if chance < 0.75:
             first = some(2)
@@ -383,7 +391,7 @@ class Drive:
             self._say("broken", labels, threads, broken)
 
     def _burst_until_end(self, labels: Sequence[str], in_turn: bool) -> None:
-        """Repeat one burst, to confirm what it broke; or, for a control, have threads take turns."""
+        """Repeat one burst, to confirm what it broke; for a control, have threads take turns."""
         operations = [self._parse(label) for label in labels]
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
@@ -413,9 +421,7 @@ def main() -> None:
     reporter = Reporter(sys.argv[2])
     faulthandler.enable(ERRORS)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(
-            after_in_parent=_after_fork_in_parent, after_in_child=lambda: _exit(0)
-        )
+        os.register_at_fork(after_in_parent=_after_fork_in_parent, after_in_child=lambda: _exit(0))
     sys.path[:] = request["path"]
     if request["task"] == "list":
         list_subjects(request, reporter)

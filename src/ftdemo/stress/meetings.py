@@ -155,7 +155,7 @@ class Match:
             x, y = self._subject.make(), self._subject.make() if self._with_other else None
             shared.append((x, y))
             for script, operation in zip(scripts, self.operations, strict=True):
-                script += operation.build(x, y, n)
+                script.extend(operation.build(x, y, n))
         meetings = Meetings(len(self.operations))
         results = self._crew.run(
             [
@@ -178,7 +178,9 @@ class Match:
                         written.append(form(value, labels))
                         if type(value) is type(x) and value is not x and value is not y:
                             made.append(value)
-            states = [observe(self._subject, each, labels) for each in (x, y)[: 1 + self._with_other]]
+            states = [
+                observe(self._subject, each, labels) for each in (x, y)[: 1 + self._with_other]
+            ]
             states += [observe(self._subject, each, labels) for each in made]
             outcomes.append((tuple(written), tuple(states), _differences(written)))
         return outcomes
@@ -316,13 +318,17 @@ class Burst:
                 mine = list(made[thread % len(made)])
                 while len(mine) < calls:
                     mine += chance.choice(made)
-                script += mine[:calls]
+                script.extend(mine[:calls])
         meetings = Meetings(self.threads)
         if in_turn:
             total = calls * self.threads
-            jobs = [self._turns(meetings, script, i, calls, total) for i, script in enumerate(scripts)]
+            jobs = [
+                self._turns(meetings, script, i, calls, total) for i, script in enumerate(scripts)
+            ]
         else:
-            jobs = [self._loose(meetings, script, i, calls, seed) for i, script in enumerate(scripts)]
+            jobs = [
+                self._loose(meetings, script, i, calls, seed) for i, script in enumerate(scripts)
+            ]
         results = self._crew.run(jobs)
         errors = [o for outcomes, _ in results for o in outcomes if isinstance(o, SystemError)]
         if errors:
@@ -345,12 +351,12 @@ class Burst:
 
 def _witnesses(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
     """The arguments that only the calls have: once these are gone, nothing refers to them."""
-    found = []
-    for call in calls:
-        for place in range(1, len(call)):
-            if type(call[place]) in _WITNESSES and sys.getrefcount(call[place]) == _ALONE:
-                found.append(call[place])
-    return found
+    return [
+        call[place]
+        for call in calls
+        for place in range(1, len(call))
+        if type(call[place]) in _WITNESSES and sys.getrefcount(call[place]) == _ALONE
+    ]
 
 
 def _still_held(witnesses: list[Any]) -> str:

@@ -97,7 +97,7 @@ def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
     arguments = ast.arguments([], [ast.arg(name) for name in "xyn"], None, [], [], None, [])
     function = ast.Expression(ast.Lambda(arguments, ast.Tuple(calls, ast.Load())))
     code = compile(ast.fix_missing_locations(function), f"<{label}>", "eval")
-    build = eval(code, {**namespace, "_operator": operator, "_partial": partial})  # noqa: S307
+    build = eval(code, {**namespace, "_operator": operator, "_partial": partial})
     used = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
     return Operation(label, build, tuple(steps), tuple(names), "y" in used)
 
@@ -201,14 +201,14 @@ def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:
     """Write the same operation with x and y the other way round."""
 
     class Swap(ast.NodeTransformer):
-        def visit_Call(self, node: ast.Call) -> ast.Call:  # noqa: N802
+        def visit_Call(self, node: ast.Call) -> ast.Call:
             name = _method(node, namespace, shared)
             self.generic_visit(node)
             if name:
                 node.func = ast.Attribute(_name("y"), name, ast.Load())
             return node
 
-        def visit_Name(self, node: ast.Name) -> ast.Name:  # noqa: N802
+        def visit_Name(self, node: ast.Name) -> ast.Name:
             return ast.Name({"x": "y", "y": "x"}.get(node.id, node.id), node.ctx)
 
     return ast.unparse(ast.fix_missing_locations(Swap().visit(ast.parse(label))))

@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 from ftdemo import exit_codes, github, terminal
 from ftdemo.interpreter import heading
 from ftdemo.stress.results import KINDS, Finding, Result
-from ftdemo.stress.run import Progress
+from ftdemo.stress.session import Progress
 
 MOST_ORDERS = 4
 MOST_SKIPPED = 12
@@ -149,5 +149,3 @@ def report_to_github(result: Result) -> None:
 def names(findings: Sequence[Finding]) -> list[str]:
     """One line for each finding."""
     return [f"{f['type']} {f['kind']}: {' | '.join(f['operations'])}" for f in findings]
-
-

@@ -15,11 +15,10 @@ class Skipped(TypedDict):
     why: str
 
 
-class TypeResult(TypedDict):
-    """One type, or the functions of a module, made in one way.
+class Counts(TypedDict):
+    """One type, or the functions of a module, made in one way, and how much of it was driven.
 
-    operations and pairs are how many of them were driven; a meeting is one fresh object that
-    threads shared.
+    A meeting is one fresh object that threads shared.
     """
 
     type: str
@@ -27,6 +26,11 @@ class TypeResult(TypedDict):
     operations: int
     pairs: int
     meetings: int
+
+
+class TypeResult(Counts):
+    """The same, with what was not driven."""
+
     skipped: list[Skipped]
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple, TypedDict
 
@@ -225,7 +226,7 @@ class Survey:
         """Compile an expression that makes an object."""
         code = compile(expression, f"<{expression}>", "eval")
         namespace = self.namespace
-        return lambda: eval(code, namespace)  # noqa: S307
+        return lambda: eval(code, namespace)
 
     def constructors(self, kind: type, expression: str) -> list[str]:
         """Find expressions that make objects of kind: at most three, of different shapes."""
@@ -277,8 +278,8 @@ class Survey:
         example = make()
         found: list[Found] = []
         for name in names:
-            for label in self._try_function(name, None, make, example, constructor != "object()"):
-                found.append(self._found(label, name, self.module, example))
+            labels = self._try_function(name, None, make, example, constructor != "object()")
+            found += [self._found(label, name, self.module, example) for label in labels]
         return self._classify(found, make, example)
 
     def _is_of(self, kind: type, name: str) -> bool:
@@ -454,9 +455,12 @@ class Survey:
         self, found: list[Found], make: Callable[[], Any], example: Any
     ) -> tuple[list[Found], list[str]]:
         """See which operations change what can be seen, and put those that show it in order."""
-        operations = {each["label"]: parse(each["label"], self.namespace, example) for each in found}
+        operations = {
+            each["label"]: parse(each["label"], self.namespace, example) for each in found
+        }
         plain = [operation for operation in operations.values() if operation.takes_nothing]
-        readers, changers = [], []
+        readers: list[Operation] = []
+        changers: list[Operation] = []
         for operation in plain:
             self._say("try", operation.label)
             x = make()
@@ -542,8 +546,8 @@ def _surroundings() -> tuple[object, ...]:
         with contextlib.suppress(OSError):
             os.fstat(descriptor)
             open_.append(descriptor)
-    threads = len(os.listdir("/proc/self/task")) if sys.platform == "linux" else 0
-    return (threads, threading.active_count(), tuple(open_), os.getcwd(), FORKS[0])
+    threads = len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 0
+    return (threads, threading.active_count(), tuple(open_), str(Path.cwd()), FORKS[0])
 
 
 def _changed(before: tuple[object, ...]) -> str:

@@ -129,7 +129,9 @@ def _signature(function: Any) -> list[_Parameter] | None:
     for name, parameter in signature.parameters.items():
         if name != "self" and parameter.kind not in skipped:
             annotation = parameter.annotation
-            must = parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
+            must = (
+                parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
+            )
             found.append((name, "" if annotation is parameter.empty else str(annotation), must))
     return found
 
@@ -195,7 +197,11 @@ def _stub_parameters(node: ast.FunctionDef, method: bool) -> list[_Parameter]:
     static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
     optional = len(node.args.defaults)
     return [
-        (arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", index < len(every) - optional)
+        (
+            arg.arg,
+            ast.unparse(arg.annotation) if arg.annotation else "",
+            index < len(every) - optional,
+        )
         for index, arg in enumerate(every)
         if index or not method or static
     ]
