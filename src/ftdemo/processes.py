@@ -33,7 +33,7 @@ def same_import_path() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
-def start(
+def start(  # noqa: PLR0913 - what Popen takes
     command: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ftdemo.check import TargetError
 from ftdemo.stress.results import Finding, Result, Skipped, TypeResult
-from ftdemo.stress.run import InterruptedStress, stress
+from ftdemo.stress.run import InterruptedStress, list_types, stress
 from ftdemo.stress.session import Progress
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Skipped",
     "TargetError",
     "TypeResult",
+    "list_types",
     "stress",
 ]
 

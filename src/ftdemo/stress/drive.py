@@ -2,20 +2,21 @@
 
 import shlex
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ftdemo.stress import children
 from ftdemo.stress.children import Ending, Line, error_text
-from ftdemo.stress.results import Counts, Finding, Kind
+from ftdemo.stress.results import KINDS, Counts, Finding, Kind
 from ftdemo.stress.session import Subject, TargetSession
 
 MOST_RESTARTS = 40  # of the child of one subject, each after a crash or a hang
-MOST_CONFIRMED = {"not-atomic": 10}  # findings of a subject; of other kinds:
-MOST_CRASHES = 3
+MOST_CONFIRMED = 10  # findings of one subject that are not atomic
+MOST_CRASHES = 2  # and crashes, and hangs
 CONFIRM_SECONDS = 2.0
-CONTROL_SECONDS = 1.0
+CONTROL_SECONDS = 0.5
 MOST_TRIALS = 16  # to reduce a crash
 MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
 
@@ -122,7 +123,7 @@ class Driver:
                 malloc = MALLOC_SHARE * seconds
                 self._drive(seconds - malloc, settings.only, None)
                 self._drive(malloc, "crash", "debug")
-                self._confirm_all()
+                self._confirm_all(seconds)
         except children.StoppedError:
             self._add_unconfirmed()
             raise
@@ -242,22 +243,36 @@ class Driver:
 
     # Confirming.
 
-    def _confirm_all(self) -> None:
+    def _confirm_all(self, seconds: float) -> None:
+        """Confirm what was seen, the gravest first, until the time is over.
+
+        What crashes in one pair crashes in others, too: one finding for an operation will do.
+        """
+        deadline = time.monotonic() + max(seconds, CONFIRM_SECONDS)
         confirmed: Counter[str] = Counter()
+        blamed: set[str] = set()
+        self._candidates.sort(key=lambda candidate: KINDS.index(candidate.kind))
         while self._candidates:
-            candidate = self._candidates[0]
-            kind = candidate.kind
-            if confirmed[kind] < MOST_CONFIRMED.get(kind, MOST_CRASHES):
-                finding = (
-                    self._confirm_outcome(candidate.labels, CONFIRM_SECONDS, self._settings.seed)
-                    if kind == "not-atomic"
-                    else self._confirm_burst(candidate)
-                )
-                if finding is not None:
-                    confirmed[kind] += 1
-                    self._run.add_finding(finding)
-                    self._run.tell(self._name)
-            self._candidates.remove(candidate)
+            candidate = self._candidates.pop(0)
+            kind, labels = candidate.kind, candidate.labels
+            grave = kind != "not-atomic"
+            if confirmed.total() and time.monotonic() > deadline:
+                break
+            if grave and (confirmed[kind] >= MOST_CRASHES or blamed.intersection(labels)):
+                continue
+            if not grave and confirmed[kind] >= MOST_CONFIRMED:
+                continue
+            finding = (
+                self._confirm_burst(candidate)
+                if grave
+                else self._confirm_outcome(labels, CONFIRM_SECONDS, self._settings.seed)
+            )
+            if finding is not None:
+                confirmed[finding["kind"]] += 1
+                if finding["kind"] != "not-atomic":
+                    blamed.update(labels)
+                self._run.add_finding(finding)
+                self._run.tell(self._name)
 
     def _add_unconfirmed(self) -> None:
         """Report what was seen before the run was stopped, as it was seen."""
@@ -271,6 +286,7 @@ class Driver:
         finding = None
         if settings.only != "crash":
             finding = self._confirm_outcome(labels, seconds, settings.seed)
+        self._candidates.clear()
         if finding is None:
             threads = max(2, len(labels))
             candidate = _Candidate("crash", labels, threads, {})
@@ -302,9 +318,6 @@ class Driver:
         if ending.kind != "done":
             if ending.last[0] == "begin":
                 self._blame(ending, None)
-                candidate = self._candidates[-1] if self._candidates else None
-                if candidate and candidate.labels == labels and candidate.kind != "not-atomic":
-                    return self._confirm_burst(candidate)
             elif ending.last[0] == "start":
                 error = ending.errors.strip().rpartition("\n")[2]
                 self.aside[" | ".join(labels)] = error or ending.words

@@ -87,6 +87,18 @@ def stress(
     return run.result()
 
 
+def list_types(target: str) -> list[str]:
+    """List what stress() would drive of a target, each as a target of its own.
+
+    `module:Type` for types, `module:` for the functions of a module. Raises TargetError. Imports
+    the target, in a child process. Thread safety: safe on shared objects.
+    """
+    settings = Settings(0, 2, 0, (), None, {}, frozenset())
+    with tempfile.TemporaryDirectory(prefix="ftdemo-stress-") as folder:
+        found = TargetSession(Session(settings, None), find(target, Path(folder)))
+    return [f"{subject.module}:{subject.expression}" for subject in found.queue]
+
+
 def _drive_all(session: Session, found: Sequence[Target], jobs: int) -> None:
     with ThreadPoolExecutor(jobs) as pool:
         try:
