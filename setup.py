@@ -61,6 +61,8 @@ else:
         extension("ftdemo._single_phase", "csrc/single_phase.c"),
         # A look at what the free-threaded build puts in front of every object.
         extension("ftdemo._object_header", "csrc/object_header.c"),
+        # What `ftdemo stress` has threads meet with.
+        extension("ftdemo._stress", "csrc/stress.c"),
     ]
 
 setup(

@@ -53,6 +53,20 @@ weakref_get_object(PyObject *ref)
 }
 #endif
 
+/* 3.12 made one object of what an exception was before. */
+#if PY_VERSION_HEX < 0x030C0000
+static inline PyObject *
+PyErr_GetRaisedException(void)
+{
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    return value;
+}
+#endif
+
 /* The value of an int of one digit, as most are, without a call (3.12's);
  * false if that needs one. It saves 0.9 of the 7.3 ns that a deposit() takes
  * on 3.14 with the GIL, 12 % (and without the GIL nothing that shows). */

@@ -368,20 +368,19 @@ def _add_lint(commands: Commands) -> None:
 
 
 def _lint(options: argparse.Namespace) -> int:
+    from ftdemo import interpreter
     from ftdemo.lint import LintError, api, report
     from ftdemo.lint.rules import RULES
 
     if options.schema:
-        from pathlib import Path
-
-        print(Path(api.__file__).with_name("schema.json").read_text(encoding="utf-8"), end="")
-        return 0
+        print(api.SCHEMA.read_text(encoding="utf-8"), end="")
+        return exit_codes.OK
     if options.explain is not None:
         names = list(RULES) if options.explain == "all" else [options.explain]
         if names[0] not in RULES:
             options.parser.error(f"no rule {names[0]!r}; there are: {', '.join(RULES)}")
         report.explain(names)
-        return 0
+        return exit_codes.OK
     if not options.paths:
         options.parser.error("the following arguments are required: PATH")
     try:
@@ -390,11 +389,10 @@ def _lint(options: argparse.Namespace) -> int:
             select=[name for text in options.select for name in text.split(",")],
             ignore=[name for text in options.ignore for name in text.split(",")],
             baseline=options.baseline,
-            jobs=options.jobs or os.cpu_count() or 1,
+            jobs=options.jobs or interpreter.cores(),
         )
     except LintError as error:
-        print(f"ftdemo lint: error: {error}", file=sys.stderr)
-        return 2
+        return _error("lint", error)
     form = "json" if getattr(options, "json", False) else options.output_format
     report.print_result(result, form)
     if os.environ.get("GITHUB_ACTIONS") and form != "github":

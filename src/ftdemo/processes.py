@@ -33,13 +33,14 @@ def same_import_path() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
-def start(
+def start(  # noqa: PLR0913 - what Popen takes
     command: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
     stdin: int | IO[bytes] = subprocess.DEVNULL,
     stdout: int | IO[bytes] = subprocess.DEVNULL,
     stderr: int | IO[bytes] = subprocess.DEVNULL,
+    cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a child in a process group of its own, in a clean environment unless env is given.
 
@@ -54,6 +55,7 @@ def start(
         stdin=stdin,
         stdout=stdout,
         stderr=stderr,
+        cwd=cwd,
         start_new_session=True,  # Windows has none
         creationflags=flags,
     )

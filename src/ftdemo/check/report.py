@@ -1,7 +1,5 @@
 """What people read: tables, progress, and what GitHub Actions shows."""
 
-import os
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +10,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from ftdemo import check, exit_codes
+from ftdemo import check, exit_codes, github
 from ftdemo.interpreter import heading
 from ftdemo.terminal import show, table
 
@@ -115,23 +113,13 @@ def progress() -> Iterator[Callable[[check.Progress], None]]:
 def report_to_github(result: check.Result) -> None:
     """Annotate a run of GitHub Actions, on stderr, and add a table to the job's summary."""
     for culprit, count in blame(result):
-        _annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
+        github.annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
     for target, module in _rows(result):
         if module["verdict"] == "error":
-            _annotate(
+            github.annotate(
                 "error", f"{_title(target)}: no verdict", f"{module['name']} {module['detail']}"
             )
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        with open(summary, "a", encoding="utf-8") as file:  # noqa: PTH123
-            file.write(markdown(result))
-
-
-def _annotate(kind: str, title: str, message: str) -> None:
-    for character, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
-        title, message = title.replace(character, escaped), message.replace(character, escaped)
-    title = title.replace(":", "%3A").replace(",", "%2C")
-    print(f"::{kind} title={title}::{message}", file=sys.stderr)
+    github.add_to_summary(markdown(result))
 
 
 def markdown(result: check.Result) -> str:
@@ -147,4 +135,4 @@ def markdown(result: check.Result) -> str:
     if rows:
         lines += ["", "| module | verdict | culprits and details |", "|---|---|---|"]
         lines += [f"| {m['name']} | {m['verdict']} | {cell(_explanation(m))} |" for _, m in rows]
-    return "\n".join(lines) + "\n\n"
+    return "\n".join(lines) + "\n"

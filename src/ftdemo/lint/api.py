@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal, NamedTuple, TypedDict
 
+from ftdemo import exit_codes
 from ftdemo.lint import baseline as baselines
 from ftdemo.lint import config as configs
 from ftdemo.lint import files, suppression
@@ -22,9 +23,9 @@ from ftdemo.lint.rules.declaration import declares
 from ftdemo.lint.source import Source
 from ftdemo.lint.tree import ParserMissingError, parse, parser
 
+SCHEMA = Path(__file__).with_name("schema.json")  # of what `ftdemo lint --json` prints
 # Below this, in bytes, starting processes costs more than they save.
 WORTH_PROCESSES = 500_000
-NOTHING_CHECKED = 3
 MOST_ERRORS = 20  # of one file that are said one by one
 
 
@@ -162,9 +163,9 @@ def lint(
 def exit_code(result: Result, *, strict: bool = False) -> int:
     """0 nothing is wrong; 1 there are errors, or, if strict, warnings; 3 nothing was analysed."""
     if not result["files"]:
-        return NOTHING_CHECKED
+        return exit_codes.NOTHING_CHECKED
     wrong = result["summary"]["errors"] + (result["summary"]["warnings"] if strict else 0)
-    return 1 if wrong else 0
+    return exit_codes.FAILED if wrong else exit_codes.OK
 
 
 def _folder(paths: Sequence[str]) -> Path:

@@ -1,15 +1,19 @@
 """The lint's findings, for people and for what reads them: full, concise, json, github, sarif."""
 
 import json
-import os
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from ftdemo.lint.api import NOTHING_CHECKED, Finding, Module, NotAnalysed, Result, exit_code
+from rich.table import Table
+from rich.text import Text
+
+from ftdemo import exit_codes, github
+from ftdemo.lint.api import Finding, Module, NotAnalysed, Result, exit_code
 from ftdemo.lint.rules import RULES, Rule
-from ftdemo.terminal import Block, Styled, Table, show
+from ftdemo.terminal import show, table
+
+Block = str | Text | Table
 
 FORMATS = ("full", "concise", "json", "github", "sarif")
 STYLES = {"error": "bold red", "warning": "bold yellow"}
@@ -36,11 +40,11 @@ def print_result(result: Result, form: str) -> None:
 
 def _finding(finding: Finding, form: str) -> Block:
     place = f"{finding['path']}:{finding['line']}:{finding['column']}: "
-    rule = Styled(finding["rule"], STYLES[finding["severity"]])
-    pieces: list[str | Styled] = [place, rule, f": {finding['message']}"]
+    rule = (finding["rule"], STYLES[finding["severity"]])
+    text = Text.assemble(place, rule, f": {finding['message']}")
     if form == "full":
-        pieces.append(f"\n  help: {finding['help']}")
-    return pieces
+        text.append(f"\n  help: {finding['help']}")
+    return text
 
 
 def _count(number: int, what: str) -> str:
@@ -67,12 +71,12 @@ def _readiness(result: Result) -> list[Block]:
     blocks: list[Block] = []
     counts = Counter((f["rule"], f["severity"]) for f in result["findings"])
     if counts:
-        table = Table("rule", "severity", "findings")
+        rows = table("rule", "severity", "findings")
         for (rule, severity), count in sorted(
             counts.items(), key=lambda item: (item[0][1], -item[1])
         ):
-            table.add_row(rule, Styled(severity, STYLES[severity]), str(count))
-        blocks.append(table)
+            rows.add_row(rule, Text(severity, STYLES[severity]), str(count))
+        blocks.append(rows)
     if result["modules"]:
         blocks.append("\n".join(verdict(module) for module in result["modules"]))
     if result["not_analysed"]:
@@ -87,7 +91,7 @@ def _readiness(result: Result) -> list[Block]:
         line += f", {summary['suppressed']} suppressed"
     if summary["in_baseline"]:
         line += f", {summary['in_baseline']} in the baseline"
-    if exit_code(result) == NOTHING_CHECKED:
+    if exit_code(result) == exit_codes.NOTHING_CHECKED:
         line = "Nothing was analysed: there is no C or C++ source here."
     return [*blocks, line]
 
@@ -100,35 +104,30 @@ def _not_analysed(places: list[NotAnalysed]) -> str:
     return "\n".join(lines)
 
 
-def _escape(text: str, *, is_property: bool = False) -> str:
-    for character, escaped in (("%", "%25"), ("\r", "%0D"), ("\n", "%0A")):
-        text = text.replace(character, escaped)
-    return text.replace(":", "%3A").replace(",", "%2C") if is_property else text
-
-
 def annotation(finding: Finding) -> str:
     """Make a workflow command of GitHub Actions of a finding."""
-    path = _escape(finding["path"], is_property=True)
-    place = f"file={path},line={finding['line']},col={finding['column']}"
-    message = _escape(f"{finding['message']}. {finding['help']}")
-    return f"::{finding['severity']} {place},title={finding['rule']}::{message}"
+    return github.annotation(
+        finding["severity"],
+        finding["rule"],
+        f"{finding['message']}. {finding['help']}",
+        file=finding["path"],
+        line=finding["line"],
+        col=finding["column"],
+    )
 
 
 def report_to_github(result: Result) -> None:
     """Annotate a run of GitHub Actions, on stderr, and add to the job's summary."""
     for finding in result["findings"]:
         print(annotation(finding), file=sys.stderr)
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
-        counts = Counter((f["severity"], f["rule"]) for f in result["findings"])
-        lines = ["### ftdemo lint", "", *(f"- {verdict(module)}" for module in result["modules"])]
-        if counts:
-            lines += ["", "| rule | severity | findings |", "|---|---|---|"]
-            lines += [
-                f"| {rule} | {severity} | {n} |" for (severity, rule), n in sorted(counts.items())
-            ]
-        with Path(summary).open("a", encoding="utf-8") as file:
-            file.write("\n".join(lines) + "\n\n")
+    counts = Counter((f["severity"], f["rule"]) for f in result["findings"])
+    lines = ["### ftdemo lint", "", *(f"- {verdict(module)}" for module in result["modules"])]
+    if counts:
+        lines += ["", "| rule | severity | findings |", "|---|---|---|"]
+        lines += [
+            f"| {rule} | {severity} | {n} |" for (severity, rule), n in sorted(counts.items())
+        ]
+    github.add_to_summary("\n".join(lines) + "\n")
 
 
 def sarif(result: Result) -> dict[str, Any]:
@@ -191,7 +190,8 @@ def explain(names: list[str]) -> None:
     blocks: list[Block] = []
     for name in names:
         rule = RULES[name]
-        blocks += [[Styled(rule.name, "bold"), f" ({_group(rule)}): {rule.hazard}"]]
+        title = Text.assemble((rule.name, "bold"), f" ({_group(rule)}): {rule.hazard}")
+        blocks.append(title)
         blocks += [f"help: {rule.help}", f"source: {rule.source}"]
         blocks += [f"wrong:\n{rule.wrong}", f"right:\n{rule.right}"]
         if rule.ignore:

@@ -1,0 +1,438 @@
+"""The program that drives one subject. It runs in an interpreter of its own, with the GIL off.
+
+`python -X gil=0 -m ftdemo.stress.child REQUEST REPORT`: reads a request (JSON), and appends lines
+(JSON) to the report. It opens the report by name for each line, so that what is driven may close
+descriptors or print. Each step is announced before it runs: a crash is blamed on the last one.
+"""
+
+import faulthandler
+import gc
+import importlib
+import json
+import os
+import random
+import re
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from itertools import combinations_with_replacement, permutations
+from pathlib import Path
+from typing import Any
+
+from ftdemo.stress import survey
+from ftdemo.stress.meetings import Burst, Crew, Match, Numbers, Subject
+from ftdemo.stress.operations import Operation, mirrored, parse
+from ftdemo.stress.outcomes import Form, text
+from ftdemo.threadsafety import level_of
+
+FIRST_LOOK = 200  # meetings
+BATCH_SECONDS = 0.1
+MOST_MEETINGS = 2000  # in a batch
+ENOUGH_MEETINGS = 20_000  # to confirm a finding with
+MOST_FINDINGS = 10  # of a subject; then what else there is, is no news
+LIMIT = 3.0  # seconds for a step, of which each takes a tenth of one
+
+MARK = "ftdemo stress: "
+
+_open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
+_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+
+
+class Reporter:
+    """Writes lines to the report."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._pid = _getpid()
+
+    def say(self, *what: Any) -> None:
+        """Append a line."""
+        if _getpid() != self._pid:  # the copy that a fork made
+            _exit(0)
+        descriptor = _open(self._path, _APPEND, 0o600)
+        _write(descriptor, (json.dumps(what) + "\n").encode())
+        _close(descriptor)
+
+
+def list_subjects(request: dict[str, Any], reporter: Reporter) -> None:
+    """Report the types and functions of modules."""
+    modules, aside = survey.import_all(request["modules"])
+    own = survey.owner(request["own"])
+    for each in aside:
+        reporter.say("aside", each["operation"], each["why"])
+    for found in survey.find_types(modules, own):
+        reporter.say("type", *found)
+    for module in modules:
+        names = list(survey.find_functions(module, own))
+        if names:
+            reporter.say("functions", module.__name__, names)
+
+
+class Drive:
+    """What a child does with one subject."""
+
+    def __init__(self, request: dict[str, Any], reporter: Reporter) -> None:
+        self._request = request
+        self._say = reporter.say
+        module = importlib.import_module(request["module"])
+        for other in request["imports"]:
+            importlib.import_module(other)
+        own = survey.owner(request["own"])
+        self._survey = survey.Survey(module, own, self._say, dict(request["aside"]))
+        self._chance = random.Random(request["seed"])
+        self._crew = Crew(max(request["threads"], 2))
+        self._numbers = Numbers()
+        self._matches: dict[tuple[str, ...], Match] = {}
+        self._done = {tuple(labels) for labels in request["done"]}
+        self._findings = 0
+        self._measured: set[tuple[tuple[str, ...], int]] = set()
+        self._found_parts: list[tuple[str, ...]] = []
+        self._start = time.perf_counter()
+        self._collected = self._start
+
+    def run(self) -> None:
+        """Do what the request asks for."""
+        request = self._request
+        if request["constructor"] is None:
+            self._say_constructors()
+            return
+        make = self._survey.constructor_of(request["constructor"])
+        self._say("try", request["constructor"])
+        self._example = make()
+        if request["operations"] is None and not request["labels"]:
+            self._say_operations()
+            return
+        observers = [self._parse(label) for label in request["observers"]]
+        self._subject = Subject(make, tuple(observers))
+        self._found = request["operations"] or []
+        self._start = time.perf_counter()
+        match request["task"]:
+            case "drive":
+                self._drive()
+            case "confirm":
+                self._confirm(request["labels"])
+            case "burst":
+                self._burst_until_end(request["labels"], request["in_turn"])
+
+    def _parse(self, label: str) -> Operation:
+        return parse(label, self._survey.namespace, self._example)
+
+    def _say_constructors(self) -> None:
+        expression = self._request["expression"]
+        kind = eval(expression, self._survey.namespace)
+        found = self._survey.constructors(kind, expression)
+        self._say("constructors", found, self._survey.aside)
+
+    def _say_operations(self) -> None:
+        request = self._request
+        if request["only_functions"]:
+            found = self._survey.module_functions(request["functions"], request["constructor"])
+        else:
+            kind = type(self._example)
+            found = self._survey.operations(kind, request["constructor"], request["functions"])
+            self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
+        self._say("operations", *found, self._survey.aside, self._survey.derived)
+
+    # How much time is gone.
+
+    def _spent(self) -> float:
+        return (time.perf_counter() - self._start) / float(self._request["seconds"])
+
+    def _drive(self) -> None:
+        self._pairs = sorted(self._all_pairs(), key=lambda ranked: ranked[0])
+        bursts = self._all_bursts()
+        collides = self._request["only"] != "crash"
+        for _, labels in self._pairs if collides else ():
+            if self._spent() > 0.5:
+                break
+            self._look(labels, FIRST_LOOK)
+        for labels in self._short_sequences() if collides else ():
+            if self._spent() > 0.6:
+                break
+            if not self._is_known(labels):
+                self._look(labels, FIRST_LOOK)
+        for burst in bursts:
+            if self._spent() > 0.8:
+                break
+            self._burst(*burst)
+        while self._spent() < 1 and (bursts or self._pairs):
+            if bursts and (not collides or self._chance.random() < 0.35):
+                self._burst(*self._chance.choice(bursts))
+            elif collides and (drawn := self._draw()):
+                self._look(drawn, MOST_MEETINGS)
+            else:
+                break
+
+    def _all_pairs(self) -> Iterator[tuple[int, tuple[str, ...]]]:
+        """Give pairs with a rank: what writes, and what is called twice, comes first."""
+        found = [each for each in self._found if each["collides"]]
+        given: set[tuple[str, ...]] = set()
+        for one, other in combinations_with_replacement(found, 2):
+            rank = 3 - one["writes"] - other["writes"]
+            if one is other:
+                rank -= 1
+            if one["fails"] or other["fails"]:
+                rank += 1
+            a, b = one["label"], other["label"]
+            mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
+            for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
+                other_way = (self._mirrored(pair[0]), self._mirrored(pair[1]))
+                if given.isdisjoint({pair, pair[::-1], other_way, other_way[::-1]}):
+                    given.add(pair)
+                    yield rank, pair
+
+    def _mirrored(self, label: str) -> str:
+        if not re.search(r"\by\b", label):
+            return label  # nothing of it would change for the other object
+        return mirrored(label, self._survey.namespace, self._example)
+
+    def _short_sequences(self) -> Iterator[tuple[str, ...]]:
+        """Give what a few operations make: two calls in each of two threads, one in each of three.
+
+        For a type of many operations there is no time for all; these are drawn.
+        """
+        labels = [each["label"] for each in self._found if each["collides"]]
+        if len(labels) > 6:
+            return
+        most = min(4, self._request["threads"])
+        for label in labels:
+            yield (label,) * 3
+            yield (label,) * most
+        for one, other in permutations(labels, 2):
+            yield (f"{one}; {other}",) * 2
+
+    def _all_bursts(self) -> list[tuple[tuple[str, ...], int]]:
+        """All operations together, in so many threads; then each pair that writes, in two."""
+        labels = tuple(each["label"] for each in self._found)
+        if not labels:
+            return []
+        most = self._request["threads"]
+        together = [
+            (labels, threads) for threads in dict.fromkeys((2, most // 2, most)) if threads > 1
+        ]
+        pairs = []
+        for one, other in combinations_with_replacement(self._found, 2):
+            if one["writes"] or one is other:
+                rank = 2 - one["writes"] - other["writes"]
+                pairs.append((rank, tuple(dict.fromkeys((one["label"], other["label"])))))
+        pairs.sort(key=lambda ranked: ranked[0])
+        mine = [each for each in together if each[0] not in self._done]
+        return [(pair, 2) for _, pair in pairs[:40] if pair not in self._done] + mine
+
+    def _draw(self) -> tuple[str, ...] | None:
+        """Choose what collides next: a pair, two calls of a thread, or three threads and more."""
+        if not self._pairs or self._findings >= MOST_FINDINGS:
+            return None
+        chance = self._chance.random()
+        for _ in range(20):
+            if chance < 0.5:
+                weights = [1.0 / (2 + rank) ** 2 for rank, _ in self._pairs]
+                labels = self._chance.choices([labels for _, labels in self._pairs], weights)[0]
+            else:
+                labels = self._longer(chance)
+            if labels not in self._done and not self._is_known(labels):
+                return labels
+        return None
+
+    def _is_known(self, labels: tuple[str, ...]) -> bool:
+        """Whether something smaller that has been found is in it."""
+        threads = [set(label.split("; ")) for label in labels]
+        return any(
+            any(
+                all(part in thread for part, thread in zip(known, some, strict=False))
+                for some in permutations(threads, len(known))
+            )
+            for known in self._found_parts
+            if len(known) <= len(threads)
+        )
+
+    def _longer(self, chance: float) -> tuple[str, ...]:
+        found = [each for each in self._found if each["collides"]]
+        weights = [3.0 if each["writes"] else 1.0 for each in found]
+
+        def some(count: int) -> str:
+            return "; ".join(
+                each["label"] for each in self._chance.choices(found, weights, k=count)
+            )
+
+        if chance < 0.75:
+            first = some(2)
+            return (first, first if self._chance.random() < 0.5 else some(2))
+        if chance < 0.88:
+            return (some(3), some(1))
+        threads = self._chance.randint(3, max(3, min(4, self._request["threads"])))
+        first = some(1)
+        return tuple(first if self._chance.random() < 0.5 else some(1) for _ in range(threads))
+
+    def _match(self, labels: tuple[str, ...]) -> Match:
+        match = self._matches.get(labels)
+        if match is None:
+            operations = [self._parse(label) for label in labels]
+            match = Match(self._subject, operations, self._crew, self._numbers)
+            if len(self._matches) > 5000:
+                self._matches.clear()
+            self._matches[labels] = match
+            self._begin("oracle", labels)
+            match.ask(6)
+        return match
+
+    def _begin(self, phase: str, labels: Sequence[str], threads: int = 0) -> None:
+        self._say("begin", phase, labels, threads, self._spent())
+        if self._request["sanitized"]:  # its reports come between these
+            print(MARK + json.dumps(labels), file=ERRORS, flush=True)
+        faulthandler.dump_traceback_later(LIMIT, file=ERRORS)
+        if time.perf_counter() - self._collected > 1.0:
+            gc.collect()
+            self._collected = time.perf_counter()
+
+    def _look(self, labels: tuple[str, ...], most: int) -> None:
+        """Collide once, and report what came of it."""
+        if labels in self._done or self._findings >= MOST_FINDINGS:
+            return
+        match = self._match(labels)
+        times = max(10, min(most, int(BATCH_SECONDS / match.cost)))
+        self._begin("collide", labels)
+        tally = match.collide(times, self._chance.randrange(2**32))
+        self._say("meetings", times)
+        if tally.seen:
+            self._done.add(labels)
+            self._findings += 1
+            if not any("; " in label for label in labels):
+                self._found_parts.append(labels)
+            self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
+
+    def _confirm(self, labels: Sequence[str]) -> None:
+        """Collide until it is clear how often no order explains what comes, and ask as often."""
+        match = self._match(tuple(labels))
+        seen, example, broken, seed = 0, None, False, int(self._request["seed"])
+        times = FIRST_LOOK
+        while match.meetings < ENOUGH_MEETINGS and self._spent() < 1:
+            times = max(10, min(MOST_MEETINGS, int(BATCH_SECONDS / match.cost)))
+            self._begin("collide", labels)
+            tally = match.collide(times, seed)
+            seed += 1
+            seen += tally.seen
+            example = example or tally.example
+            broken = broken or tally.system_error
+            if seen >= 20 and match.meetings >= 2000:
+                break
+        if seen:
+            # What is rare in turn, too, must not look like a race.
+            wanted = min(5 * match.meetings // seen, ENOUGH_MEETINGS)
+            self._start = time.perf_counter()
+            while match.asked < wanted and self._spent() < 1:
+                self._begin("oracle", labels)
+                match.ask(times)
+            if match.oracle.explains(example):
+                seen = 0
+        outcome = self._picture(match, example) if seen else None
+        self._say("confirmed", seen, match.meetings, broken, outcome)
+
+    def _picture(self, match: Match, example: Form) -> dict[str, Any]:
+        """Put an outcome into words: what each call gave, and what of the state is wrong."""
+        expected = match.expected()
+        after = []
+        names = self._objects(match)
+        for index, states in enumerate(example[1]):
+            for place, state in enumerate(states):
+                could = [form[1][index][place] for form in expected if index < len(form[1])]
+                if state not in could and index < len(names):
+                    label = self._subject.observers[place].label
+                    if names[index] == "y":
+                        label = mirrored(label, self._survey.namespace, self._example)
+                    after.append((label, index, place))
+        after = after[:3]
+
+        def words(form: Form) -> dict[str, Any]:
+            return {
+                "results": [text(result) for result in form[0]],
+                "after": [text(form[1][index][place]) for _, index, place in after]
+                if len(form[1]) == len(example[1])
+                else [],
+            }
+
+        shown = []
+        for form in expected:
+            if words(form) not in shown:
+                shown.append(words(form))
+        calls = [list(operation.steps) for operation in match.operations]
+        return {
+            "object": self._request["constructor"],
+            "threads": calls,
+            **words(example),
+            "state": [label for label, _, _ in after],
+            "in_any_order": shown,
+        }
+
+    def _objects(self, match: Match) -> list[str]:
+        return ["x", "y"] if any(each.uses_other for each in match.operations) else ["x"]
+
+    def _burst(self, labels: tuple[str, ...], threads: int) -> None:
+        """Let threads loose on fresh objects, and report what is broken in the end."""
+        if labels in self._done:
+            return
+        operations = [self._parse(label) for label in labels]
+        burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
+        self._begin("burst", labels, threads)
+        objects, calls = burst.size()
+        broken = burst.run(objects, calls, self._chance.randrange(2**32))
+        self._say("meetings", objects)
+        if not broken and (labels, threads) not in self._measured:
+            self._measured.add((labels, threads))
+            self._begin("burst", labels, threads)
+            broken = burst.grows(objects, calls, self._chance.randrange(2**32))
+        elif broken:
+            self._begin("control", labels, threads)
+            if burst.run(objects, calls, self._chance.randrange(2**32), in_turn=True):
+                self._done.add(labels)
+                return
+        if broken:
+            self._done.add(labels)
+            self._say("broken", labels, threads, broken)
+
+    def _burst_until_end(self, labels: Sequence[str], in_turn: bool) -> None:
+        """Repeat one burst, to confirm what it broke; for a control, have threads take turns."""
+        operations = [self._parse(label) for label in labels]
+        threads = self._request["threads"]
+        burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
+        seen, runs, words = 0, 0, ""
+        self._begin("control" if in_turn else "burst", labels, threads)
+        objects, calls = burst.size()
+        while self._spent() < 1:
+            self._begin("control" if in_turn else "burst", labels, threads)
+            seed = int(self._request["seed"]) + runs
+            broken = burst.run(objects, calls, seed, in_turn=in_turn)
+            if not broken and not in_turn and not runs:
+                broken = burst.grows(objects, calls, seed)
+            runs += objects
+            self._say("meetings", objects)
+            if broken:
+                seen, words = seen + 1, broken
+        self._say("broken_again", seen, runs, words)
+
+
+def _after_fork_in_parent() -> None:
+    survey.FORKS[0] += 1
+
+
+def main() -> None:
+    """Run the request."""
+    request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    reporter = Reporter(sys.argv[2])
+    faulthandler.enable(ERRORS)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_parent=_after_fork_in_parent, after_in_child=lambda: _exit(0))
+    sys.path[:] = request["path"]
+    if request["task"] == "list":
+        list_subjects(request, reporter)
+    else:
+        gc.disable()  # collected between batches
+        Drive(request, reporter).run()
+    reporter.say("done")
+    _exit(0)
+
+
+ERRORS = sys.stderr
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,473 @@
+"""One way to make the objects of a type: find operations, drive them, and confirm what is seen."""
+
+import shlex
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ftdemo.stress import children
+from ftdemo.stress.children import Ending, Line, error_text
+from ftdemo.stress.results import KINDS, Counts, Finding, Kind
+from ftdemo.stress.session import Subject, TargetSession
+
+MOST_RESTARTS = 40  # of the child of one subject, each after a crash or a hang
+MOST_CONFIRMED = 10  # findings of one subject that are not atomic
+MOST_CRASHES = 2  # and crashes, and hangs
+CONFIRM_SECONDS = 2.0
+CONTROL_SECONDS = 0.5
+MOST_TRIALS = 16  # to reduce a crash
+MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
+
+UNSHARED = ("compatible", "safe on distinct objects")
+FOR_CRASHES = "sharing is not promised ({}): only crashes count"
+
+
+class _Candidate(NamedTuple):
+    """What a child has seen, to be confirmed in another."""
+
+    kind: Kind
+    labels: tuple[str, ...]
+    threads: int
+    outcome: dict[str, Any]
+    malloc: str | None = None
+    seen: int = 1
+    meetings: int = 1
+
+
+class _Shown(NamedTuple):
+    """What a burst showed: what came of it, how often in how many meetings, and how to call it."""
+
+    outcome: dict[str, Any]
+    seen: int
+    meetings: int
+    kind: Kind
+
+
+def until_done(
+    request: dict[str, Any],
+    aside: dict[str, str],
+    heard: Callable[[Line], None],
+    stop: threading.Event,
+) -> Ending:
+    """Run a child; where an attempt ends it, put that aside and run another."""
+    for _ in range(MOST_RESTARTS):
+        ending = children.run({**request, "aside": aside}, say=heard, stop=stop)
+        if ending.kind == "done" or ending.last[0] != "try" or ending.last[1] in aside:
+            break
+        aside[ending.last[1]] = _why_aside(ending)
+    return ending
+
+
+def _why_aside(ending: Ending) -> str:
+    match ending.kind:
+        case "crash":
+            return f"crashes in one thread ({ending.words})"
+        case "hang":
+            return f"blocks: it does not return within {children.TRY:g} s"
+    return f"ends the process ({ending.words})"
+
+
+class Driver:
+    """One way to make the objects of a subject."""
+
+    def __init__(self, parent: TargetSession, subject: Subject) -> None:
+        self._of = parent
+        self._run = parent.run
+        self._settings = parent.run.settings
+        self._subject = subject
+        self.aside: dict[str, str] = {}
+        self._operations: list[dict[str, Any]] = []
+        self._observers: list[str] = []
+        self._name = subject.name
+        self._level = subject.level
+        self._done: set[tuple[str, ...]] = set()
+        self._pairs: set[tuple[str, ...]] = set()
+        self._meetings = 0
+        self._candidates: list[_Candidate] = []
+        self._hung: Counter[str] = Counter()
+
+    def survey(self) -> bool:
+        """Find the operations; False where there are none."""
+        derived: dict[str, str] = {}
+
+        def heard(line: Line) -> None:
+            match line:
+                case ["operations", operations, observers, aside, more]:
+                    self._operations, self._observers = operations, observers
+                    self.aside.update(aside)
+                    derived.update(more)
+                case ["kind", name, level]:
+                    self._name, self._level = name, level
+
+        request = self._of.request(self._subject, "drive")
+        ending = until_done(request, self.aside, heard, self._run.stop)
+        if ending.kind != "done":
+            what = str(self._subject.constructor)
+            error = ending.errors.strip().rpartition("\n")[2] or ending.words
+            self.aside.setdefault(what, f"could not be made ({error})")
+            return False
+        self._of.add_derived(derived, self._subject, str(self._subject.constructor))
+        self._heed_levels()
+        return bool(self._operations or self._settings.pair)
+
+    def drive(self, seconds: float) -> None:
+        """Drive the operations, or those that are named, for so many seconds; confirm findings."""
+        settings = self._settings
+        try:
+            if settings.pair:
+                self._pairs.add(settings.pair)
+                self._drive_pair(seconds)
+            else:
+                malloc = MALLOC_SHARE * seconds
+                self._drive(seconds - malloc, settings.only, None)
+                self._drive(malloc, "crash", "debug")
+                self._confirm_all(seconds)
+        except children.StoppedError:
+            self._add_unconfirmed()
+            raise
+        finally:
+            counts: Counts = {
+                "type": self._name,
+                "constructor": self._subject.constructor or "",
+                "operations": len(self._operations),
+                "pairs": len(self._pairs),
+                "meetings": self._meetings,
+            }
+            self._run.add_type(counts, self.aside)
+
+    def _heed_levels(self) -> None:
+        """Heed what documentation promises: of a method first, else of its type."""
+        driven = []
+        for operation in self._operations:
+            level = operation["level"] or self._level
+            if level == "incompatible":
+                self.aside[operation["label"]] = "documented as incompatible with threads"
+                continue
+            operation["collides"] = level not in UNSHARED
+            if not operation["collides"]:
+                self.aside[operation["label"]] = FOR_CRASHES.format(level)
+            driven.append(operation)
+        self._operations = driven
+
+    def _drive(self, seconds: float, only: str | None, malloc: str | None) -> None:
+        left = seconds
+        for _ in range(MOST_RESTARTS):
+            spent, last = self._drive_once(left, only, malloc)
+            if last is None:
+                return
+            left *= max(0.0, 1 - spent)
+            grave = sum(1 for each in self._candidates if each.kind in {"crash", "hang"})
+            if left < 0.05 or grave >= MOST_CRASHES:
+                return
+
+    def _drive_once(
+        self, seconds: float, only: str | None, malloc: str | None
+    ) -> tuple[float, Ending | None]:
+        """Run a child until it is done, or gone; give the share of time that it took."""
+        spent = 0.0
+
+        def heard(line: Line) -> None:
+            nonlocal spent
+            match line:
+                case ["begin", _, labels, _, share]:
+                    spent = share
+                    self._pairs.add(tuple(labels))
+                case ["meetings", count]:
+                    self._meetings += count
+                    self._run.tell(self._name, meetings=count)
+                case ["finding", labels, seen, times, picture]:
+                    self._done.add(tuple(labels))
+                    self._candidates.append(
+                        _Candidate(
+                            "not-atomic",
+                            tuple(labels),
+                            len(labels),
+                            picture,
+                            seen=seen,
+                            meetings=times,
+                        )
+                    )
+                case ["broken", labels, threads, words]:
+                    self._done.add(tuple(labels))
+                    outcome = {"object": self._subject.constructor, "error": words}
+                    self._candidates.append(_Candidate("broken", tuple(labels), threads, outcome))
+
+        request = self._of.request(
+            self._subject,
+            "drive",
+            seconds=seconds,
+            only=only,
+            operations=self._operations,
+            observers=self._observers,
+            aside=self.aside,
+            done=[list(labels) for labels in self._done],
+        )
+        ending = children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
+        if ending.kind == "done":
+            return 1.0, None
+        if ending.last[0] not in {"begin", "meetings"}:
+            self.aside["*"] = f"stopped: {ending.words}"
+            return 1.0, None
+        self._blame(ending, malloc)
+        return spent, ending
+
+    def _blame(self, ending: Ending, malloc: str | None) -> None:
+        """Blame what the child did last: a race, or a fault that needs none."""
+        match ending.last:
+            case ["begin", phase, labels, threads, _]:
+                pass
+            case _:  # between two steps: collecting garbage, say
+                self.aside["*"] = f"stopped: {ending.words}"
+                return
+        self._done.add(tuple(labels))
+        what = " | ".join(labels)
+        if phase in {"oracle", "control"}:
+            does = {"crash": "crashes", "hang": "blocks", "exit": "ends the process"}[ending.kind]
+            self.aside[what] = f"{does} when the threads take turns ({ending.words})"
+            for label in set(labels):
+                self._hung[label] += 1
+                if self._hung[label] >= 2 and len(self._operations) > 1:
+                    self.aside[label] = f"{does} when the threads take turns, with several others"
+                    self._operations = [o for o in self._operations if o["label"] != label]
+            return
+        kind: Kind = "hang" if ending.kind == "hang" else "crash"
+        outcome = self._error(ending)
+        so_many = threads or len(labels)
+        self._candidates.append(_Candidate(kind, tuple(labels), so_many, outcome, malloc))
+
+    def _error(self, ending: Ending) -> dict[str, Any]:
+        error = f"{ending.words}\n{error_text(ending.errors)}".strip()
+        return {"object": self._subject.constructor, "error": error}
+
+    # Confirming.
+
+    def _confirm_all(self, seconds: float) -> None:
+        """Confirm what was seen, the gravest first, until the time is over.
+
+        What crashes in one pair crashes in others, too: one finding for an operation will do.
+        """
+        deadline = time.monotonic() + max(seconds, CONFIRM_SECONDS)
+        confirmed: Counter[str] = Counter()
+        blamed: set[str] = set()
+        self._candidates.sort(key=lambda candidate: KINDS.index(candidate.kind))
+        while self._candidates:
+            candidate = self._candidates.pop(0)
+            kind, labels = candidate.kind, candidate.labels
+            grave = kind != "not-atomic"
+            if confirmed.total() and time.monotonic() > deadline:
+                break
+            if grave and (confirmed[kind] >= MOST_CRASHES or blamed.intersection(labels)):
+                continue
+            if not grave and confirmed[kind] >= MOST_CONFIRMED:
+                continue
+            finding = (
+                self._confirm_burst(candidate)
+                if grave
+                else self._confirm_outcome(labels, CONFIRM_SECONDS, self._settings.seed)
+            )
+            if finding is not None:
+                confirmed[finding["kind"]] += 1
+                if finding["kind"] != "not-atomic":
+                    blamed.update(labels)
+                self._run.add_finding(finding)
+                self._run.tell(self._name)
+
+    def _add_unconfirmed(self) -> None:
+        """Report what was seen before the run was stopped, as it was seen."""
+        for kind, labels, threads, outcome, _, seen, meetings in self._candidates:
+            shown = _Shown({**outcome, "unconfirmed": True}, seen, meetings, kind)
+            self._run.add_finding(self._finding(shown, labels, threads))
+
+    def _drive_pair(self, seconds: float) -> None:
+        """Drive the operations that are named, for as long as is asked."""
+        labels, settings = self._settings.pair, self._settings
+        finding = None
+        if settings.only != "crash":
+            finding = self._confirm_outcome(labels, seconds, settings.seed)
+        self._candidates.clear()
+        if finding is None:
+            threads = max(2, len(labels))
+            candidate = _Candidate("crash", labels, threads, {})
+            finding = self._confirm_burst(candidate)
+        if finding is not None:
+            self._run.add_finding(finding)
+
+    def _confirm_outcome(
+        self, labels: tuple[str, ...], seconds: float, seed: int
+    ) -> Finding | None:
+        """Have threads collide in a child of their own, until it is clear what comes of it."""
+        told: list[Line] = []
+
+        def heard(line: Line) -> None:
+            if line[0] == "confirmed":
+                told.append(line)
+            elif line[0] == "meetings":
+                self._meetings += line[1]
+
+        request = self._of.request(
+            self._subject,
+            "confirm",
+            labels=list(labels),
+            observers=self._observers,
+            seconds=seconds,
+            seed=seed,
+        )
+        ending = children.run(request, say=heard, stop=self._run.stop)
+        if ending.kind != "done":
+            if ending.last[0] == "begin":
+                self._blame(ending, None)
+            elif ending.last[0] == "start":
+                error = ending.errors.strip().rpartition("\n")[2]
+                self.aside[" | ".join(labels)] = error or ending.words
+            return None
+        _, seen, meetings, broken, outcome = told[0]
+        if self._settings.pair:
+            self._meetings += meetings
+        if not seen:
+            return None
+        kind: Kind = "broken" if broken else "not-atomic"
+        return self._finding(_Shown(outcome, seen, meetings, kind), labels, len(labels))
+
+    def _confirm_burst(self, candidate: _Candidate) -> Finding | None:
+        """Show again, alone, what went wrong; and see that taking turns does not show it."""
+        labels, threads = candidate.labels, candidate.threads
+        shown = self._show_again(candidate, labels, threads)
+        if shown is None:
+            return None
+        if self._needs_no_race(labels, threads, candidate.malloc):
+            return None
+        if len(labels) > 2 or threads > 2:
+            labels, threads, shown = self._reduce(candidate, labels, threads, shown)
+        return self._finding(shown, labels, threads)
+
+    def _show_again(
+        self, candidate: _Candidate, labels: tuple[str, ...], threads: int
+    ) -> _Shown | None:
+        """Run a burst until something goes wrong: what it was, and how often in how many."""
+        meetings = 0
+        words = ""
+
+        def heard(line: Line) -> None:
+            nonlocal meetings, words
+            if line[0] == "meetings":
+                meetings += line[1]
+            elif line[0] == "broken_again" and line[1]:
+                words = line[3]
+
+        for attempt in range(1 if candidate.kind == "hang" else 2):
+            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, candidate.malloc, attempt)
+            if ending.kind in {"crash", "hang", "exit"} and ending.last[0] in {"begin", "meetings"}:
+                kind: Kind = "hang" if ending.kind == "hang" else "crash"
+                return _Shown(self._error(ending), 1, max(meetings, 1), kind)
+            if words:
+                outcome = {"object": self._subject.constructor, "error": words}
+                return _Shown(outcome, 1, max(meetings, 1), "broken")
+        self._meetings += meetings if self._settings.pair else 0
+        return None
+
+    def _burst(
+        self,
+        labels: tuple[str, ...],
+        threads: int,
+        seconds: float,
+        heard: Callable[[Line], None],
+        malloc: str | None,
+        attempt: int = 0,
+        in_turn: bool = False,
+    ) -> Ending:
+        request = self._of.request(
+            self._subject,
+            "burst",
+            labels=list(labels),
+            threads=threads,
+            seconds=seconds,
+            seed=self._settings.seed + attempt,
+            in_turn=in_turn,
+        )
+        return children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
+
+    def _needs_no_race(self, labels: tuple[str, ...], threads: int, malloc: str | None) -> bool:
+        """Whether it also goes wrong when threads take turns, or one thread does it all."""
+        broken: list[str] = []
+
+        def heard(line: Line) -> None:
+            if line[0] == "broken_again" and line[1]:
+                broken.append(line[3])
+
+        for so_many in (threads, 1):
+            ending = self._burst(labels, so_many, CONTROL_SECONDS, heard, malloc, in_turn=True)
+            if ending.kind != "done" or broken:
+                who = "the threads take turns" if so_many > 1 else "one thread does it all"
+                what = broken[0] if broken else ending.words
+                self.aside[" | ".join(labels)] = f"goes wrong also when {who} ({what})"
+                return True
+        return False
+
+    def _reduce(
+        self,
+        candidate: _Candidate,
+        labels: tuple[str, ...],
+        threads: int,
+        shown: _Shown,
+    ) -> tuple[tuple[str, ...], int, _Shown]:
+        """Find fewer operations, and fewer threads, that still show it."""
+        trials = 0
+        size = len(labels) // 2
+        while size >= 1 and trials < MOST_TRIALS:
+            for start in range(0, len(labels), size):
+                fewer = labels[start : start + size]
+                if len(fewer) == len(labels) or trials >= MOST_TRIALS:
+                    continue
+                trials += 1
+                again = self._show_again(candidate, fewer, threads)
+                if again is not None:
+                    labels, shown = fewer, again
+                    break
+            size = min(size // 2, len(labels) // 2)
+        if threads > 2:
+            again = self._show_again(candidate, labels, 2)
+            if again is not None:
+                threads, shown = 2, again
+        return labels, threads, shown
+
+    def _finding(self, shown: _Shown, labels: tuple[str, ...], threads: int) -> Finding:
+        public = {self._name, self._name.partition(".")[0] + "." + self._name.rpartition(".")[2]}
+        names = {label.partition("(")[0] for each in labels for label in each.split("; ")}
+        known = {o["label"]: o["names"] for o in self._operations}
+        for each in labels:
+            names.update(name for label in each.split("; ") for name in known.get(label, ()))
+        called = {f"{owner}.{name}" for owner in public for name in names} | public
+        allowed = shown.kind in {"not-atomic", "broken"} and bool(called & self._settings.allow)
+        return {
+            "type": self._name,
+            "kind": shown.kind,
+            "operations": list(labels),
+            "outcome": shown.outcome,
+            "allowed": allowed,
+            "seen": shown.seen,
+            "meetings": shown.meetings,
+            "threads": threads,
+            "seed": self._settings.seed,
+            "declares_ready": self._of.declares_ready,
+            "again": self._again(shown.kind, labels, threads),
+        }
+
+    def _again(self, kind: Kind, labels: tuple[str, ...], threads: int) -> str:
+        target = f"{self._subject.module}:{self._subject.constructor}"
+        if not self._subject.expression and self._subject.constructor == "object()":
+            target = f"{self._subject.module}:object()"
+        words = ["ftdemo", "stress", target, "--pair", *labels, "--seed", str(self._settings.seed)]
+        if kind in {"crash", "hang"}:
+            words += ["--only", "crash"]
+        if threads not in {2, len(labels)}:
+            words += ["--threads", str(threads)]
+        return " ".join(map(_quoted, words))
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell, in double quotes where it has single ones."""
+    if "'" in word and not any(character in word for character in '"$`\\!'):
+        return f'"{word}"'
+    return shlex.quote(word)

@@ -1,0 +1,380 @@
+"""Threads that meet on fresh objects: colliding, taking turns, and in bursts."""
+
+import contextlib
+import gc
+import itertools
+import os
+import queue
+import random
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from ftdemo._stress import Meetings, spin
+from ftdemo.stress.operations import Operation
+from ftdemo.stress.outcomes import Form, Labels, Oracle, form, raised
+
+ORDERS = 24  # of the operations that are asked for, at most
+ASKED_FIRST = 6  # meetings of the oracle for an order, before threads collide
+ASKED_AGAIN = 400  # and over all orders, before an outcome counts
+LONGEST_PHASE = 1e-3  # seconds
+BURST_CALLS = 50  # of each thread on one object
+BURST_SECONDS = 0.1
+
+
+class Crew:
+    """Threads that live as long as the child: the oracle asks the same that collide."""
+
+    def __init__(self, size: int) -> None:
+        self._jobs: list[queue.SimpleQueue[Callable[[], Any]]] = []
+        self._done: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        for index in range(size):
+            jobs: queue.SimpleQueue[Callable[[], Any]] = queue.SimpleQueue()
+            self._jobs.append(jobs)
+            threading.Thread(target=self._work, args=(index, jobs), daemon=True).start()
+
+    def _work(self, index: int, jobs: "queue.SimpleQueue[Callable[[], Any]]") -> None:
+        if sys.platform == "linux":
+            # A busy system puts both threads on one core, where they never meet.
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {cores[index % len(cores)]})
+        while True:
+            self._done.put((index, jobs.get()()))
+
+    def run(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+        """Run each in a thread, the first always in the same; give what each returned."""
+        for mine, job in zip(self._jobs, jobs, strict=False):
+            mine.put(job)
+        results = dict(self._done.get() for _ in jobs)
+        return [results[index] for index in range(len(jobs))]
+
+
+class Subject(NamedTuple):
+    """What threads share: how it is made, and what shows its state.
+
+    make() gives a new object. observers are operations that take nothing but x.
+    """
+
+    make: Callable[[], Any]
+    observers: tuple[Operation, ...]
+
+
+class Tally(NamedTuple):
+    """What came of meetings: how many there were, and in how many of them no order explained it."""
+
+    meetings: int
+    seen: int
+    example: Form
+    system_error: bool
+
+
+def orders(counts: Sequence[int]) -> list[tuple[int, ...]]:
+    """All orders of so many calls a thread, as the thread of each call; at most ORDERS of them."""
+
+    def rest(left: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
+        if not any(left):
+            yield ()
+        for thread, count in enumerate(left):
+            if count:
+                fewer = (*left[:thread], count - 1, *left[thread + 1 :])
+                for after in rest(fewer):
+                    yield (thread, *after)
+
+    return list(itertools.islice(rest(tuple(counts)), ORDERS))
+
+
+class Match:
+    """One choice of operations, an operation for each thread, and what is known of it."""
+
+    def __init__(
+        self, subject: Subject, operations: Sequence[Operation], crew: Crew, number: "Numbers"
+    ) -> None:
+        self.operations = tuple(operations)
+        self.oracle = Oracle()
+        self.asked = 0
+        self.meetings = 0
+        self._subject = subject
+        self._crew = crew
+        self._number = number
+        self._orders = orders([len(operation.steps) for operation in operations])
+        self._unexplained: set[Form] = set()
+        self._with_other = any(operation.uses_other for operation in operations)
+        self.cost = 20e-6  # seconds for a meeting with all that is around it
+        self._longest: float | None = None  # seconds for the longest of the operations
+
+    def ask(self, times: int) -> None:
+        """Have the threads take turns in every order, so many times each."""
+        start = time.perf_counter()
+        for order in self._orders:
+            self.oracle.learn(order, self._outcomes(times, order=order))
+        asked = times * len(self._orders)
+        self.asked += asked
+        self.cost = (time.perf_counter() - start) / asked
+
+    def _longest_call(self) -> float:
+        """Measure the seconds that the longest of the operations takes, in one thread."""
+        longest = 0.0
+        for operation in self.operations:
+            calls: list[Any] = []
+            for _ in range(50):
+                x, y = self._subject.make(), self._subject.make()
+                calls += operation.build(x, y, self._number.next())
+            job = self._job(Meetings(1), tuple(calls), 0, (), 0, 0, each=len(operation.steps))
+            start = time.perf_counter()
+            job()
+            longest = max(longest, (time.perf_counter() - start) / 50)
+        return longest
+
+    def collide(self, times: int, seed: int) -> Tally:
+        """Have threads collide on so many fresh objects, and count what no order explains."""
+        if self._longest is None:
+            self._longest = min(max(self._longest_call(), 50e-9), LONGEST_PHASE)
+        phase = int((self._longest if seed % 2 else min(self._longest, 100e-9)) / STEP)
+        outcomes = self._outcomes(times, phase=phase, seed=seed)
+        self.meetings += times
+        seen = [o for o in outcomes if o in self._unexplained or not self.oracle.explains(o)]
+        if seen and not self._unexplained.issuperset(seen):
+            # In batches of the same size: what depends on time is then as old as in the collision.
+            self.ask(max(times, ASKED_AGAIN // len(self._orders)))
+            seen = [o for o in seen if not self.oracle.explains(o)]
+            self._unexplained.update(seen)
+        broken = [outcome for outcome in seen if ("raises", "SystemError") in outcome[0]]
+        return Tally(times, len(seen), (broken or seen or [None])[0], bool(broken))
+
+    def _outcomes(
+        self, times: int, *, order: tuple[int, ...] = (), phase: int = 0, seed: int = 0
+    ) -> list[Form]:
+        """Make objects, have the threads call, and write down what came of each meeting."""
+        shared = []
+        scripts: list[list[Any]] = [[] for _ in self.operations]
+        for _ in range(times):
+            n = self._number.next()
+            x, y = self._subject.make(), self._subject.make() if self._with_other else None
+            shared.append((x, y))
+            for script, operation in zip(scripts, self.operations, strict=True):
+                script.extend(operation.build(x, y, n))
+        meetings = Meetings(len(self.operations))
+        results = self._crew.run(
+            [
+                self._job(meetings, tuple(script), thread, order, phase, seed)
+                for thread, script in enumerate(scripts)
+            ]
+        )
+        each = [len(operation.steps) for operation in self.operations]
+        outcomes = []
+        for index, (x, y) in enumerate(shared):
+            labels = Labels(x=x, y=y) if self._with_other else Labels(x=x)
+            written: list[Form] = []
+            made = []
+            for (values, flags), count in zip(results, each, strict=True):
+                for place in range(index * count, (index + 1) * count):
+                    value = values[place]
+                    if flags[place]:
+                        written.append(raised(value))
+                    else:
+                        written.append(form(value, labels))
+                        if type(value) is type(x) and value is not x and value is not y:
+                            made.append(value)
+            states = [
+                observe(self._subject, each, labels) for each in (x, y)[: 1 + self._with_other]
+            ]
+            states += [observe(self._subject, each, labels) for each in made]
+            outcomes.append((tuple(written), tuple(states), _differences(written)))
+        return outcomes
+
+    def _job(
+        self,
+        meetings: Meetings,
+        calls: tuple[Any, ...],
+        thread: int,
+        order: tuple[int, ...],
+        phase: int,
+        seed: int,
+        each: int = 0,
+    ) -> Callable[[], tuple[list[Any], bytes]]:
+        each = each or len(self.operations[thread].steps)
+        if order:
+            turns = tuple(turn for turn, who in enumerate(order) if who == thread)
+            return lambda: meetings.take_turns(calls, turns, len(order))
+        return lambda: meetings.collide(calls, each, phase, seed * 64 + thread + 1)
+
+    def expected(self) -> list[Form]:
+        """What the orders come to, each once."""
+        return list(dict.fromkeys(self.oracle.patterns.values()))
+
+
+def _differences(written: Sequence[Form]) -> Form:
+    """Give for each int result how far it is from the first: serial numbers differ by constants."""
+    numbers = [each[1] if each[0] == "int" else None for each in written]
+    first = next((number for number in numbers if number is not None), 0)
+    return tuple(None if number is None else number - first for number in numbers)
+
+
+class Numbers:
+    """Numbers that no meeting before has had, of more digits than what Python keeps one int for."""
+
+    def __init__(self) -> None:
+        self._last = 10**6
+
+    def next(self) -> int:
+        """Give a number."""
+        self._last += 1
+        return self._last
+
+
+def observe(subject: Subject, shared: Any, labels: Labels) -> Form:
+    """Write down what every observer shows of an object, in their order."""
+    return tuple(observe_one(operation, shared, labels) for operation in subject.observers)
+
+
+def observe_one(operation: Operation, shared: Any, labels: Labels) -> Form:
+    """Write down what one observer shows."""
+    try:
+        function, *arguments = operation.build(shared, None, 0)[0]
+        return form(function(*arguments), labels)
+    except BaseException as error:
+        return raised(error)
+
+
+def step_seconds() -> float:
+    """Measure how long one step of a random wait takes."""
+    steps = 20_000
+    best = 1.0
+    for _ in range(5):
+        start = time.perf_counter()
+        spin(steps)
+        best = min(best, time.perf_counter() - start)
+    return best / steps
+
+
+STEP = step_seconds()
+
+
+class Burst:
+    """Many calls at once on one object: of any of the operations, in so many threads."""
+
+    def __init__(
+        self,
+        subject: Subject,
+        operations: Sequence[Operation],
+        threads: int,
+        crew: Crew,
+        number: Numbers,
+    ) -> None:
+        self.operations = tuple(operations)
+        self.threads = threads
+        self._subject = subject
+        self._crew = crew
+        self._number = number
+
+    def size(self) -> tuple[int, int]:
+        """How many objects, and calls of each thread on each, take about a tenth of a second."""
+        slowest = 1e-7
+        for operation in self.operations:
+            made = operation.build(self._subject.make(), self._subject.make(), self._number.next())
+            start = time.perf_counter()
+            for function, *arguments in made:
+                with contextlib.suppress(BaseException):
+                    function(*arguments)
+            slowest = max(slowest, (time.perf_counter() - start) / len(made))
+        calls = int(BURST_SECONDS / slowest / self.threads)
+        return max(1, min(20, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
+
+    def grows(self, objects: int, calls: int, seed: int) -> str:
+        """See if memory grows with every burst, and does not when threads take turns."""
+
+        def growth(in_turn: bool) -> list[int]:
+            sizes = []
+            for index in range(4):
+                self.run(objects, calls, seed + index, in_turn=in_turn)
+                gc.collect()
+                sizes.append(sys.getallocatedblocks())
+            return [after - before for before, after in pairwise(sizes)]
+
+        loose, in_turn = growth(in_turn=False), growth(in_turn=True)
+        least, most = min(loose), max(in_turn)
+        if least > objects and least > 10 * max(most, 0):
+            return f"memory grows: {least / objects:.1f} blocks for each object that threads shared"
+        return ""
+
+    def run(self, objects: int, calls: int, seed: int, *, in_turn: bool = False) -> str:
+        """Let the threads loose, or have them take turns; give what is broken, or an empty text.
+
+        So many fresh objects, and so many calls a thread on each of them.
+        """
+        chance = random.Random(seed)
+        shared, witnesses = [], []
+        scripts: list[list[Any]] = [[] for _ in range(self.threads)]
+        for _ in range(objects):
+            n = self._number.next()
+            x, y = self._subject.make(), self._subject.make()
+            shared.append((x, y))
+            made = [operation.build(x, y, n) for operation in self.operations]
+            witnesses += [argument for each in made for argument in _witnesses(each)]
+            for thread, script in enumerate(scripts):
+                mine = list(made[thread % len(made)])
+                while len(mine) < calls:
+                    mine += chance.choice(made)
+                script.extend(mine[:calls])
+        meetings = Meetings(self.threads)
+        if in_turn:
+            total = calls * self.threads
+            jobs = [
+                self._turns(meetings, script, i, calls, total) for i, script in enumerate(scripts)
+            ]
+        else:
+            jobs = [
+                self._loose(meetings, script, i, calls, seed) for i, script in enumerate(scripts)
+            ]
+        results = self._crew.run(jobs)
+        errors = [o for outcomes, _ in results for o in outcomes if isinstance(o, SystemError)]
+        if errors:
+            return f"raises SystemError: {errors[0]}"
+        del scripts, script, jobs, results, made, mine, x, y
+        shared.clear()
+        return _still_held(witnesses)
+
+    def _turns(
+        self, meetings: Meetings, script: list[Any], thread: int, calls: int, total: int
+    ) -> Callable[[], tuple[list[Any], bytes]]:
+        turns = tuple(range(thread, total, self.threads))
+        return lambda: meetings.take_turns(tuple(script), turns, total, False)
+
+    def _loose(
+        self, meetings: Meetings, script: list[Any], thread: int, calls: int, seed: int
+    ) -> Callable[[], tuple[list[Any], bytes]]:
+        return lambda: meetings.collide(tuple(script), calls, 20, seed * 64 + thread + 1, False)
+
+
+def _witnesses(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
+    """The arguments that only the calls have: once these are gone, nothing refers to them."""
+    return [
+        call[place]
+        for call in calls
+        for place in range(1, len(call))
+        if type(call[place]) in _WITNESSES and sys.getrefcount(call[place]) == _ALONE
+    ]
+
+
+def _still_held(witnesses: list[Any]) -> str:
+    """See if anything refers to witnesses besides the list, or if a reference was lost."""
+    for last in (False, True):
+        counts = {sys.getrefcount(witnesses[index]) for index in range(len(witnesses))}
+        wrong = counts - {_ALONE}
+        if not wrong:
+            return ""
+        if not last:
+            gc.collect()
+    return f"an argument ends with {max(wrong, key=abs) - _ALONE:+d} references too many"
+
+
+def _count_alone() -> int:
+    alone = [object()]
+    return sys.getrefcount(alone[0])
+
+
+_ALONE = _count_alone()
+_WITNESSES = {object, list, dict, tuple, bytearray}

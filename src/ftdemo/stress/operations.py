@@ -1,0 +1,228 @@
+"""Operations, written as Python: `add(1)`, `next(x)`, `x[0] = y`, `reserve(); commit()`.
+
+x is the object that threads share, y another of its type, n the number of the meeting: `(n, 'a')`
+is a value that no meeting before has seen. A call by name, such as `add(1)`, is a method of x.
+"""
+
+import ast
+import builtins
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+# A callable and its arguments, as ftdemo._stress takes them.
+Call = tuple[Any, ...]
+
+_BINARY = {
+    ast.Add: "add",
+    ast.Sub: "sub",
+    ast.Mult: "mul",
+    ast.MatMult: "matmul",
+    ast.Div: "truediv",
+    ast.FloorDiv: "floordiv",
+    ast.Mod: "mod",
+    ast.Pow: "pow",
+    ast.LShift: "lshift",
+    ast.RShift: "rshift",
+    ast.BitAnd: "and_",
+    ast.BitOr: "or_",
+    ast.BitXor: "xor",
+}
+_UNARY = {ast.USub: "neg", ast.UAdd: "pos", ast.Invert: "invert", ast.Not: "not_"}
+_COMPARE = {
+    ast.Eq: "eq",
+    ast.NotEq: "ne",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
+}
+
+
+class OperationError(ValueError):
+    """The text is no operation; the message says why."""
+
+
+class Operation(NamedTuple):
+    """One or more calls that a thread makes, one after the other.
+
+    build(x, y, n) gives them, with new arguments each time. names are the attributes and functions
+    that are called: what documentation and `allow` speak of.
+    """
+
+    label: str
+    build: Callable[[Any, Any, int], tuple[Call, ...]]
+    steps: tuple[str, ...]
+    names: tuple[str, ...]
+    uses_other: bool
+
+    @property
+    def takes_nothing(self) -> bool:
+        """Whether it is one call that takes nothing but x."""
+        return len(self.steps) == 1 and _takes_nothing(ast.parse(self.label).body[0])
+
+
+def _takes_nothing(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Expr(ast.Call(ast.Name(), [] | [ast.Name("x")], [])):
+            return True
+        case ast.Expr(ast.Call(ast.Attribute(ast.Name("x")), [], [])):
+            return True
+        case ast.Expr(ast.Attribute(ast.Name("x"))):
+            return True
+    return False
+
+
+def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
+    """Make an operation of its text; namespace is what names mean, shared is an example of x.
+
+    Raises OperationError.
+    """
+    try:
+        body = ast.parse(label).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise OperationError(f"not an operation: {label!r}: {error}") from error
+    if not body:
+        raise OperationError("an operation is empty")
+    calls: list[ast.expr] = []
+    steps: list[str] = []
+    names: list[str] = []
+    for statement in body:
+        made = _calls(statement, namespace, shared)
+        names += [name for _, name in made]
+        calls += [call for call, _ in made]
+        text = ast.unparse(statement)
+        steps += [text] if len(made) == 1 else [f"{name}()" for _, name in made]
+    arguments = ast.arguments([], [ast.arg(name) for name in "xyn"], None, [], [], None, [])
+    function = ast.Expression(ast.Lambda(arguments, ast.Tuple(calls, ast.Load())))
+    code = compile(ast.fix_missing_locations(function), f"<{label}>", "eval")
+    build = eval(code, {**namespace, "_operator": operator, "_partial": partial})
+    used = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
+    return Operation(label, build, tuple(steps), tuple(names), "y" in used)
+
+
+def _calls(
+    statement: ast.stmt, namespace: dict[str, Any], shared: Any
+) -> Sequence[tuple[ast.expr, str]]:
+    """Turn a statement into tuples of a callable and its arguments, each with a name."""
+    match statement:
+        case ast.Expr(expression):
+            return [_expression(expression, namespace, shared)]
+        case ast.Assign([ast.Attribute(target, name)], value):
+            return [_tuple(_name("setattr"), [target, ast.Constant(name), value], name)]
+        case ast.Assign([ast.Subscript(target, key)], value):
+            return [_operator("setitem", [target, key, value])]
+        case ast.Delete([ast.Attribute(target, name)]):
+            return [_tuple(_name("delattr"), [target, ast.Constant(name)], name)]
+        case ast.Delete([ast.Subscript(target, key)]):
+            return [_operator("delitem", [target, key])]
+        case ast.AugAssign(ast.Name(name), kind, value):
+            function = "i" + _BINARY[type(kind)].rstrip("_")
+            return [_operator(function, [_name(name), value])]
+        case ast.With([ast.withitem(ast.Name() as target)]):
+            enter = ast.Attribute(target, "__enter__", ast.Load())
+            leave = ast.Attribute(target, "__exit__", ast.Load())
+            nothing: list[ast.expr] = [ast.Constant(None)] * 3
+            return [_tuple(enter, [], "__enter__"), _tuple(leave, nothing, "__exit__")]
+    raise OperationError(f"not an operation: {ast.unparse(statement)!r}")
+
+
+def _expression(
+    expression: ast.expr, namespace: dict[str, Any], shared: Any
+) -> tuple[ast.expr, str]:
+    match expression:
+        case ast.Call(ast.Name(name) as function, arguments, keywords):
+            if _method(expression, namespace, shared):
+                attribute = ast.Attribute(_name("x"), name, ast.Load())
+                return _call(attribute, arguments, keywords, name)
+            if name not in {"x", "y"} and name not in namespace and not hasattr(builtins, name):
+                raise OperationError(f"{type(shared).__name__} has no {name!r}")
+            return _call(function, arguments, keywords, "__call__" if name in "xy" else name)
+        case ast.Call(function, arguments, keywords):
+            name = function.attr if isinstance(function, ast.Attribute) else ast.unparse(function)
+            return _call(function, arguments, keywords, name)
+        case ast.Attribute(target, name):
+            return _tuple(_name("getattr"), [target, ast.Constant(name)], name)
+        case ast.Subscript(target, key):
+            return _operator("getitem", [target, key])
+        case ast.BinOp(left, kind, right):
+            return _operator(_BINARY[type(kind)], [left, right])
+        case ast.UnaryOp(unary, operand):
+            return _operator(_UNARY[type(unary)], [operand])
+        case ast.Compare(left, [ast.In()], [right]):
+            return _operator("contains", [right, left])
+        case ast.Compare(left, [comparison], [right]) if type(comparison) in _COMPARE:
+            return _operator(_COMPARE[type(comparison)], [left, right])
+    raise OperationError(f"not an operation: {ast.unparse(expression)!r}")
+
+
+def _call(
+    function: ast.expr, arguments: list[ast.expr], keywords: list[ast.keyword], name: str
+) -> tuple[ast.expr, str]:
+    if keywords:
+        function = ast.Call(_name("_partial"), [function], keywords)
+    return _tuple(function, arguments, name)
+
+
+def _operator(function: str, arguments: list[ast.expr]) -> tuple[ast.expr, str]:
+    target = ast.Attribute(_name("_operator"), function, ast.Load())
+    return _tuple(target, arguments, f"__{function.rstrip('_')}__")
+
+
+def _tuple(function: ast.expr, arguments: list[ast.expr], name: str) -> tuple[ast.expr, str]:
+    loaded = [_Load().visit(argument) for argument in arguments]
+    slices = [_slice(argument) for argument in loaded]
+    return ast.Tuple([function, *slices], ast.Load()), name
+
+
+def _slice(argument: ast.expr) -> ast.expr:
+    """`1:2` is an expression in a subscript alone."""
+    if isinstance(argument, ast.Slice):
+        parts = [argument.lower, argument.upper, argument.step]
+        return ast.Call(_name("slice"), [part or ast.Constant(None) for part in parts], [])
+    return argument
+
+
+class _Load(ast.NodeTransformer):
+    """What was a target is read."""
+
+    def visit(self, node: ast.AST) -> Any:
+        if hasattr(node, "ctx"):
+            node.ctx = ast.Load()
+        return self.generic_visit(node)
+
+
+def _name(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
+
+
+def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:
+    """Write the same operation with x and y the other way round."""
+
+    class Swap(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.Call:
+            name = _method(node, namespace, shared)
+            self.generic_visit(node)
+            if name:
+                node.func = ast.Attribute(_name("y"), name, ast.Load())
+            return node
+
+        def visit_Name(self, node: ast.Name) -> ast.Name:
+            return ast.Name({"x": "y", "y": "x"}.get(node.id, node.id), node.ctx)
+
+    return ast.unparse(ast.fix_missing_locations(Swap().visit(ast.parse(label))))
+
+
+def _method(call: ast.expr, namespace: dict[str, Any], shared: Any) -> str | None:
+    """The name of the method of x that a call by name means; None where it is something else.
+
+    `total(x, y)` is a function that the namespace has, whether or not x has a method of that name.
+    """
+    match call:
+        case ast.Call(ast.Name(name), arguments):
+            mentioned = any(isinstance(node, ast.Name) and node.id == "x" for node in arguments)
+            known = name in namespace or hasattr(builtins, name)
+            if name not in {"x", "y"} and hasattr(shared, name) and not (known and mentioned):
+                return name
+    return None

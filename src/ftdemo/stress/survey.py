@@ -1,0 +1,572 @@
+"""What there is to drive: types, ways to make their objects, and operations on these.
+
+Runs in a child, since what is tried may crash, hang, or end the process. Each attempt is announced
+before it is made; what was the last one of an earlier child is put aside with the reason.
+"""
+
+import contextlib
+import importlib
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any, NamedTuple, TypedDict
+
+from ftdemo.stress import values
+from ftdemo.stress.meetings import Subject, observe, observe_one
+from ftdemo.stress.operations import Operation, OperationError, parse
+from ftdemo.stress.outcomes import Labels
+from ftdemo.threadsafety import level_of
+
+SLOW = 0.25  # seconds for a call that is too slow to be driven
+LONG_SEARCH = 0.3  # seconds of looking for the arguments of one function
+SLOW_OBSERVER = 300e-6  # seconds
+OBSERVERS = 24
+
+# What has a syntax, and how it is written. K is a key, V a value.
+_SYNTAX = {
+    "__len__": ("len(x)",),
+    "__getitem__": ("x[K]",),
+    "__setitem__": ("x[K] = V",),
+    "__delitem__": ("del x[K]",),
+    "__contains__": ("V in x",),
+    "__iter__": ("iter(x)",),
+    "__next__": ("next(x)",),
+    "__reversed__": ("reversed(x)",),
+    "__enter__": ("with x: pass",),
+    "__bool__": ("bool(x)",),
+    "__int__": ("int(x)",),
+    "__float__": ("float(x)",),
+    "__index__": ("x.__index__()",),
+    "__hash__": ("hash(x)",),
+    "__repr__": ("repr(x)",),
+    "__str__": ("str(x)",),
+    "__eq__": ("x == y",),
+    "__lt__": ("x < y",),
+    "__neg__": ("-x",),
+    "__pos__": ("+x",),
+    "__abs__": ("abs(x)",),
+    "__invert__": ("~x",),
+    "__copy__": ("x.__copy__()",),
+    "__reduce__": ("x.__reduce__()",),
+    "__getstate__": ("x.__getstate__()",),
+    "__bytes__": ("bytes(x)",),
+    "__buffer__": ("memoryview(x)",),
+}
+for _name, _sign in {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "matmul": "@",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "lshift": "<<",
+    "rshift": ">>",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+}.items():
+    _SYNTAX[f"__{_name}__"] = (f"x {_sign} V",)
+    _SYNTAX[f"__i{_name}__"] = (f"x {_sign}= V",)
+_KEYS = ("'a'", "0", "(1, 2)", "b'abc'", "slice(0, 1)", "None")
+_OPERANDS = ("y", "1", "'a'", "[1, 2, 3]", "b'abc'", "{'a': 1}", "(1, 2)", "1.5", "object()", "0")
+
+# Functions of modules that end, delete or send something when they are called with anything.
+_DANGEROUS = (
+    *("abort", "chroot", "delete", "exec", "exit", "fork", "halt", "kill", "quit", "reboot"),
+    *("remove", "rename", "rmdir", "rmtree", "send", "shutdown", "signal", "spawn", "system"),
+    *("terminate", "truncate", "unlink", "write"),
+)
+
+
+class Found(TypedDict):
+    """An operation that works, and what is known of it."""
+
+    label: str
+    names: list[str]
+    writes: bool
+    fails: bool
+    level: str | None
+
+
+class Putaside(TypedDict):
+    """What is not driven, and why."""
+
+    operation: str
+    why: str
+
+
+class Something(NamedTuple):
+    """A type or a module whose objects or functions may be driven, and how it is reached."""
+
+    module: str
+    name: str
+    expression: str
+    level: str | None
+
+
+def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], list[Putaside]]:
+    """Import modules by name; what cannot be imported is put aside."""
+    imported, aside = [], []
+    for name in modules:
+        try:
+            imported.append(importlib.import_module(name))
+        except BaseException as error:
+            aside.append({"operation": f"import {name}", "why": _described(error)})
+    return imported, aside  # type: ignore[return-value]
+
+
+def _described(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:200].strip().rstrip(":")
+    except BaseException:
+        return type(error).__name__
+
+
+_PLACES = {"__dict__", "__weakref__"}
+
+
+def is_extension_type(kind: Any) -> bool:
+    """Whether a type is written in C, or what compiles to it; not a Python class."""
+    if not isinstance(kind, type) or issubclass(kind, BaseException):
+        return False
+    if "__firstlineno__" in vars(kind):  # 3.13
+        return False
+    members = {name: value for name, value in vars(kind).items() if name not in _PLACES}
+    if any(isinstance(value, FunctionType) for value in members.values()):
+        return False
+    return any(
+        callable(value) or hasattr(type(value), "__get__")
+        for name, value in members.items()
+        if name not in {"__doc__", "__module__", "__new__"}
+    ) or isinstance(members.get("__new__"), BuiltinFunctionType)
+
+
+def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Iterator[Something]:
+    """Give the extension types that modules define in public, each once.
+
+    own says whether a module, by its name, belongs to the target.
+    """
+    seen: set[int] = set()
+    for module in modules:
+        for name, value in sorted(vars(module).items()):
+            if name.startswith("_") or id(value) in seen or not is_extension_type(value):
+                continue
+            if own(value.__module__):
+                seen.add(id(value))
+                yield Something(module.__name__, full_name(value), name, level_of(value.__doc__))
+
+
+def find_functions(module: ModuleType, own: Callable[[str], bool]) -> Iterator[str]:
+    """Give the names of the public functions that a module has from C."""
+    for name, value in sorted(vars(module).items()):
+        if (
+            not name.startswith("_")
+            and callable(value)
+            and not isinstance(value, (type, FunctionType))
+            and own(str(getattr(value, "__module__", None) or ""))
+        ):
+            yield name
+
+
+def full_name(kind: type) -> str:
+    """The name of a type with its module."""
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def owner(names: Sequence[str]) -> Callable[[str], bool]:
+    """Give a function that says whether a module's types belong to a target of these modules.
+
+    They do where the type names one of them, something inside it, or the package that is around it.
+    `_x` is the C half of `x`, as in the standard library.
+    """
+    plain = {_plain(name) for name in names}
+
+    def own(module: str) -> bool:
+        given = _plain(module)
+        return any(
+            given == name or given.startswith(f"{name}.") or name.startswith(f"{given}.")
+            for name in plain
+        )
+
+    return own
+
+
+def _plain(module: str) -> str:
+    return ".".join(part.lstrip("_") for part in module.split("."))
+
+
+class Survey:
+    """Looks for what can be done with one subject.
+
+    say reports what is about to be tried; aside has the reasons why earlier attempts are not made
+    again.
+    """
+
+    def __init__(
+        self,
+        module: ModuleType,
+        own: Callable[[str], bool],
+        say: Callable[..., None],
+        aside: dict[str, str],
+    ) -> None:
+        self.namespace = {**_tops(), **vars(module)}
+        self.module = module
+        self.aside = aside
+        self.derived: dict[str, str] = {}
+        self._say = say
+        self._own = own
+
+    def constructor_of(self, expression: str) -> Callable[[], Any]:
+        """Compile an expression that makes an object."""
+        code = compile(expression, f"<{expression}>", "eval")
+        namespace = self.namespace
+        return lambda: eval(code, namespace)
+
+    def constructors(self, kind: type, expression: str) -> list[str]:
+        """Find expressions that make objects of kind: at most three, of different shapes."""
+        works: list[str] = []
+        deadline = time.perf_counter() + LONG_SEARCH
+        reason = ""
+        for arguments in values.arguments(kind, kind.__name__, kind.__name__):
+            if "y" in arguments:
+                continue
+            text = f"{expression}({', '.join(arguments)})"
+            if text in self.aside:
+                continue
+            self._say("try", text)
+            try:
+                made = self.constructor_of(text)()
+            except BaseException as error:
+                reason = reason or _described(error)
+            else:
+                if isinstance(made, kind):
+                    works.append(text)
+            if len(works) >= 8 or time.perf_counter() > deadline:
+                break
+        if not works:
+            self.aside[f"{expression}(...)"] = f"no arguments found to make one with ({reason})"
+        return _different(works)
+
+    def operations(
+        self, kind: type, constructor: str, functions: Sequence[str]
+    ) -> tuple[list[Found], list[str]]:
+        """Find what can be done with an object; give it, and the labels of what shows state."""
+        make = self.constructor_of(constructor)
+        example = make()
+        labels: dict[str, Found] = {}
+        for name in sorted(set(dir(kind))):
+            if not self._is_of(kind, name):
+                continue
+            for label in self._try_member(kind, name, make, example):
+                labels.setdefault(label, self._found(label, name, kind, example))
+        for name in functions:
+            for label in self._try_function(name, kind, make, example):
+                labels.setdefault(label, self._found(label, name, self.module, example))
+        return self._classify(list(labels.values()), make, example)
+
+    def module_functions(
+        self, names: Sequence[str], constructor: str
+    ) -> tuple[list[Found], list[str]]:
+        """Find functions that take the shared object or, for object(), nothing that is shared."""
+        make = self.constructor_of(constructor)
+        example = make()
+        found: list[Found] = []
+        for name in names:
+            labels = self._try_function(name, None, make, example, constructor != "object()")
+            found += [self._found(label, name, self.module, example) for label in labels]
+        return self._classify(found, make, example)
+
+    def _is_of(self, kind: type, name: str) -> bool:
+        """Whether a member is the type's own, or of a base that is not Python's."""
+        if name.startswith("_") and name not in _SYNTAX and name != "__call__":
+            return False
+        definer = next((base for base in kind.__mro__ if name in vars(base)), None)
+        if definer is None:
+            return True
+        return definer is kind or definer.__module__ not in {"builtins", "typing", "abc"}
+
+    def _found(self, label: str, name: str, owner: Any, example: Any) -> Found:
+        member = getattr(owner, name, None)
+        operation = parse(label, self.namespace, example)
+        level = level_of(getattr(member, "__doc__", None))
+        return {
+            "label": label,
+            "names": list(operation.names),
+            "writes": False,
+            "fails": False,
+            "level": level,
+        }
+
+    def _try_member(
+        self, kind: type, name: str, make: Callable[[], Any], example: Any
+    ) -> Iterator[str]:
+        member = getattr(kind, name, None)
+        if name in _SYNTAX:
+            for template in _SYNTAX[name]:
+                guesses = dict(_filled(template))
+                yield from self._first(guesses, make, example, template)
+        elif name == "__call__" or (callable(member) and not isinstance(member, type)):
+            written = "x" if name == "__call__" else name
+            guesses = {
+                f"{written}({', '.join(each)})": each[-1] if each else ""
+                for each in values.arguments(member, f"{kind.__name__}.{name}", kind.__name__)
+            }
+            yield from self._first(guesses, make, example, f"{written}(...)")
+        elif not isinstance(member, type):
+            yield from self._first({f"x.{name}": ""}, make, example, f"x.{name}")
+            settings = {f"x.{name} = {value}": value for value in _setting(example, name)}
+            if hasattr(type(_raw(kind, name)), "__set__"):
+                yield from self._first(settings, make, example, f"x.{name} = ...", quiet=True)
+
+    def _try_function(
+        self,
+        name: str,
+        kind: type | None,
+        make: Callable[[], Any],
+        example: Any,
+        shared: bool = True,
+    ) -> Iterator[str]:
+        """Find calls of a function of the module that take the shared object."""
+        if any(word in name.lower() for word in _DANGEROUS):
+            self.aside[f"{name}(...)"] = "by its name it ends, deletes or sends something"
+            return
+        function = getattr(self.module, name)
+        objects = ("x", "y") if shared else ()
+        own = kind.__name__ if kind else ""
+        guesses: dict[str, str] = {}
+        for each in values.arguments(function, name, own, objects):
+            if not shared:
+                if "y" not in each:
+                    guesses[f"{name}({', '.join(each)})"] = each[-1] if each else ""
+            elif each.count("x") == 1:
+                guesses[f"{name}({', '.join(each)})"] = each[-1]
+            elif "x" not in each:
+                for place in range(len(each)):
+                    changed = ["x" if index == place else v for index, v in enumerate(each)]
+                    guesses[f"{name}({', '.join(changed)})"] = changed[-1]
+        what = f"{name}(...)"
+        found = self._first(guesses, make, example, what, quiet=True, another=not shared)
+        for label in found:
+            # What takes any object is not about this type.
+            anything = re.sub(r"\bx\b", "object()", label)
+            if not kind or self._attempt(anything, make, example) is not None:
+                yield label
+
+    def _first(
+        self,
+        guesses: Mapping[str, str],
+        make: Callable[[], Any],
+        example: Any,
+        what: str,
+        *,
+        quiet: bool = False,
+        another: bool = False,
+    ) -> list[str]:
+        """Try texts until one works; guesses maps each to its last argument.
+
+        Gives also one with y, and, where any object will do, some that are new each time; with
+        another, also one with another value of the same kind. Where none works, one that raises
+        something else than a wrong call does will do.
+        """
+        deadline = time.perf_counter() + LONG_SEARCH
+        works: dict[str, str] = {}
+        raises: list[str] = []
+        reason = ""
+        for guess, value in guesses.items():
+            if works and not ("y" in _names(guess) or value in values.ANYTHING):
+                continue
+            if time.perf_counter() > deadline or len(raises) > 200:
+                break
+            if guess in self.aside:
+                reason = self.aside[guess]
+                continue
+            outcome = self._attempt(guess, make, example)
+            if outcome is None:
+                works[guess] = value
+            elif isinstance(outcome, str):
+                self.aside[guess] = outcome
+                reason = outcome
+            elif isinstance(outcome, (TypeError, AttributeError, NotImplementedError)):
+                reason = reason or _described(outcome)
+            else:
+                raises.append(guess)
+        if not works and not raises:
+            if not quiet and what not in self.aside and not any(g in self.aside for g in guesses):
+                self.aside[what] = f"could not be called ({reason})"
+            return []
+        chosen = [*works, *raises][:1]
+        chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
+        value = guesses[chosen[0]]
+        more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
+        if another and value in values.ANOTHER:
+            more = (values.ANOTHER[value], *more)
+        for new in more:
+            before, found, after = chosen[0].rpartition(value)
+            label = f"{before}{new}{after}"
+            if found and label not in self.aside and not self._attempt(label, make, example):
+                chosen.append(label)
+        return list(dict.fromkeys(chosen))
+
+    def _attempt(
+        self, label: str, make: Callable[[], Any], example: Any
+    ) -> BaseException | str | None:
+        """Try an operation; give what it raised, or as a text why it is not to be driven."""
+        try:
+            operation = parse(label, self.namespace, example)
+        except OperationError as error:
+            return TypeError(str(error))
+        self._say("try", label)
+        before = _surroundings()
+        result: Any = None
+        start = time.perf_counter()
+        try:
+            for function, *arguments in operation.build(make(), make(), 1):
+                result = function(*arguments)
+        except SystemExit:
+            return "ends the process (raises SystemExit)"
+        except BaseException as error:
+            if _surroundings() != before:
+                return _changed(before)
+            return error
+        seconds = time.perf_counter() - start
+        if _surroundings() != before:
+            return _changed(before)
+        if seconds > SLOW:
+            return f"takes {seconds:.1f} s"
+        self._note_derived(result, label)
+        return None
+
+    def _note_derived(self, result: Any, label: str) -> None:
+        """Remember types of the target that only calls return."""
+        pieces = [(result, "")]
+        if isinstance(result, (tuple, list)):
+            pieces += [(item, f"[{index}]") for index, item in enumerate(result[:4])]
+        for value, place in pieces:
+            if is_extension_type(type(value)) and self._own(type(value).__module__):
+                self.derived.setdefault(full_name(type(value)), label + place)
+
+    def _classify(
+        self, found: list[Found], make: Callable[[], Any], example: Any
+    ) -> tuple[list[Found], list[str]]:
+        """See which operations change what can be seen, and put those that show it in order."""
+        operations = {
+            each["label"]: parse(each["label"], self.namespace, example) for each in found
+        }
+        plain = [operation for operation in operations.values() if operation.takes_nothing]
+        readers: list[Operation] = []
+        changers: list[Operation] = []
+        for operation in plain:
+            self._say("try", operation.label)
+            x = make()
+            start = time.perf_counter()
+            once = observe_one(operation, x, Labels(x=x))
+            seconds = time.perf_counter() - start
+            again = observe_one(operation, x, Labels(x=x))
+            if seconds < SLOW_OBSERVER:
+                (readers if once == again else changers).append(operation)
+        subject = Subject(make, tuple(readers[:OBSERVERS]))
+        silent = []
+        for reader in readers:  # one that reads the same twice may change what others read
+            x = make()
+            before = observe(subject, x, Labels(x=x))
+            observe_one(reader, x, Labels(x=x))
+            if observe(subject, x, Labels(x=x)) != before:
+                changers.append(reader)
+            else:
+                silent.append(reader)
+        observers = tuple((silent + changers)[:OBSERVERS])
+        subject = Subject(make, tuple(silent[:OBSERVERS]))
+        for each in found:
+            operation = operations[each["label"]]
+            self._say("try", operation.label)
+            x, y = make(), make()
+            before = observe(subject, x, Labels(x=x))
+            with contextlib.suppress(BaseException):
+                each["fails"] = True
+                for function, *arguments in operation.build(x, y, 2):
+                    function(*arguments)
+                each["fails"] = False
+            changed = observe(subject, x, Labels(x=x)) != before
+            each["writes"] = changed or operation in changers
+        return found, [operation.label for operation in observers]
+
+
+def _tops() -> dict[str, Any]:
+    """The packages that are imported, for expressions such as `acme.connect()`."""
+    return {name: module for name, module in list(sys.modules.items()) if "." not in name}
+
+
+def _filled(template: str) -> Iterator[tuple[str, str]]:
+    """Fill in keys and values; give each text with the last of them."""
+    for key in _KEYS if "K" in template else ("",):
+        for value in _OPERANDS if "V" in template else ("",):
+            yield template.replace("K", key).replace("V", value), value or key
+
+
+def _raw(kind: type, name: str) -> Any:
+    for base in kind.__mro__:
+        if name in vars(base):
+            return vars(base)[name]
+    return None
+
+
+def _setting(example: Any, name: str) -> list[str]:
+    """Values to set an attribute to: of the kind that it has, first."""
+    with contextlib.suppress(BaseException):
+        now = getattr(example, name)
+        if type(now) in {int, float, str, bytes, bool}:
+            other = {int: "7", float: "2.5", str: "'b'", bytes: "b'b'", bool: repr(not now)}
+            return [other[type(now)], *values.POOL]
+    return ["object()", *values.POOL]
+
+
+def _names(label: str) -> set[str]:
+    word = "".join(c if c.isalnum() or c == "_" else " " for c in label)
+    return set(word.split())
+
+
+def _different(constructors: Sequence[str]) -> list[str]:
+    """Choose constructors of different shapes: what comes first, many items, and one."""
+    chosen = list(constructors[:1])
+    for shape in ("[1, 2, 3]", "'a'", "1"):
+        chosen += [text for text in constructors if shape in text][:1]
+    return list(dict.fromkeys(chosen))[:3]
+
+
+def _surroundings() -> tuple[object, ...]:
+    """What a well-behaved operation leaves as it was."""
+    open_ = []
+    for descriptor in (0, 1, 2):
+        with contextlib.suppress(OSError):
+            os.fstat(descriptor)
+            open_.append(descriptor)
+    threads = len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 0
+    return (threads, threading.active_count(), tuple(open_), str(Path.cwd()), FORKS[0])
+
+
+def _changed(before: tuple[object, ...]) -> str:
+    """Say what an operation changed in the process, and mend what can be mended."""
+    after = _surroundings()
+    if after[2] != before[2]:
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            with contextlib.suppress(OSError):
+                os.fstat(descriptor)
+                continue
+            os.dup2(null, descriptor)
+        return "closes file descriptors of the process"
+    if after[4] != before[4]:
+        return "forks"
+    if after[3] != before[3]:
+        os.chdir(str(before[3]))
+        return "changes the working directory"
+    return "starts threads"
+
+
+FORKS = [0]

@@ -1,0 +1,207 @@
+"""Arguments to try: from a signature or a stub where there is one, else from a small pool."""
+
+import ast
+import importlib.util
+import inspect
+import itertools
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+# As expressions, so that each call gets values of its own. y is another object of the type.
+POOL = (
+    "1",
+    "'a'",
+    "[1, 2, 3]",
+    "b'abc'",
+    "y",
+    "{'a': 1}",
+    "lambda *args: None",
+    "object()",
+    "0",
+    "None",
+    "1.5",
+    "int",
+    "(1, 2)",
+    "bytearray(b'abc')",
+    "slice(0, 1)",
+    "('a', 1)",
+    "__import__('io').BytesIO(b'abc')",
+    "iter('ab')",
+)
+_FEW = ("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()")
+_FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
+# Accepted together, they say that any object will do. Then threads also pass NEW: a value that is
+# equal in all threads and that no meeting before has seen, and an object that nobody else has.
+ANYTHING = ("1", "'a'", "(1, 2)")
+NEW = ("(n, 'a')", "object()")
+# Another value of the same kind: for what has nothing but its arguments.
+ANOTHER = {"1": "3", "0": "3", "'a'": "'b'", "b'abc'": "b'b'", "1.5": "2.5", "[1, 2, 3]": "[4]"}
+
+_BY_NAME = {
+    r"^(iter(able)?|seq(uence)?|items?|values|objs?|args)$": ("[1, 2, 3]", "'a'", "(1, 2)"),
+    r"^(key|name|text|s|string|prefix|sep|encoding)$": ("'a'", "1"),
+    r"^(data|buf(fer)?|bytes|b)$": ("b'abc'", "bytearray(b'abc')"),
+    r"^(func(tion)?|callback|callable|f|pred(icate)?|default_factory|key_func)$": (
+        "lambda *args: None",
+        "int",
+    ),
+    r"^(n|i|count|size|num(ber)?|index|amount|maxlen|start|stop|step|times|length|k)$": ("1", "0"),
+    r"^(other|that)$": ("y",),
+    r"^(mapping|dict|kwargs)$": ("{'a': 1}",),
+}
+_BY_ANNOTATION = {
+    "int": ("1", "0"),
+    "SupportsIndex": ("1", "0"),
+    "float": ("1.5",),
+    "str": ("'a'",),
+    "bytes": ("b'abc'",),
+    "Buffer": ("b'abc'", "bytearray(b'abc')"),
+    "ReadableBuffer": ("b'abc'",),
+    "bytearray": ("bytearray(b'abc')",),
+    "bool": ("True",),
+    "Iterable": ("[1, 2, 3]", "'a'"),
+    "Sequence": ("[1, 2, 3]",),
+    "list": ("[1, 2, 3]",),
+    "tuple": ("(1, 2)",),
+    "dict": ("{'a': 1}",),
+    "Mapping": ("{'a': 1}",),
+    "set": ("{1, 2}",),
+    "Callable": ("lambda *args: None", "int"),
+    "Hashable": ("'a'", "(1, 2)"),
+    "object": ("'a'", "object()"),
+    "Any": ("'a'", "object()"),
+    "Self": ("y",),
+    "slice": ("slice(0, 1)",),
+    "type": ("int",),
+    "None": ("None",),
+}
+
+
+def arguments(
+    function: Any, name: str, own: str = "", objects: Sequence[str] = ("y",)
+) -> Iterator[tuple[str, ...]]:
+    """Give tuples of expressions to call function with, the likely first, each once.
+
+    name is how a stub calls it: `Type.method`, `Type` or `function`; own is the name of a type that
+    there are objects of, as expressions.
+    """
+    given = set()
+    for guess in itertools.chain(_from_signature(function, name, own, objects), _from_pool()):
+        if guess not in given:
+            given.add(guess)
+            yield guess
+
+
+def _from_pool() -> Iterator[tuple[str, ...]]:
+    yield ()
+    yield from ((value,) for value in POOL)
+    yield from itertools.product(_FEW, repeat=2)
+    yield from itertools.product(_FEWER, repeat=3)
+
+
+# The name of a parameter, its annotation, and whether it must be given.
+_Parameter = tuple[str, str, bool]
+
+
+def _from_signature(
+    function: Any, name: str, own: str, objects: Sequence[str]
+) -> Iterator[tuple[str, ...]]:
+    parameters = _stubbed(function, name) or _signature(function)
+    if parameters is None:
+        return
+    values = [_values(name, annotation, own, objects) for name, annotation, _ in parameters]
+    needed = [likely for likely, (_, _, must) in zip(values, parameters, strict=True) if must]
+    yield from itertools.islice(itertools.product(*needed), 24)
+    if len(needed) < len(values) <= 4:
+        yield from itertools.islice(itertools.product(*values), 24)
+
+
+def _signature(function: Any) -> list[_Parameter] | None:
+    """The positional parameters, from the text signature."""
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):
+        return None
+    skipped = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
+    found: list[_Parameter] = []
+    for name, parameter in signature.parameters.items():
+        if name != "self" and parameter.kind not in skipped:
+            annotation = parameter.annotation
+            must = (
+                parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
+            )
+            found.append((name, "" if annotation is parameter.empty else str(annotation), must))
+    return found
+
+
+def _values(name: str, annotation: str, own: str, objects: Sequence[str]) -> Sequence[str]:
+    """Likely values of a parameter, then the pool."""
+    words = re.findall(r"\w+", annotation)
+    likely = list(objects) if own and own in words else []
+    likely += [value for word in words for value in _BY_ANNOTATION.get(word, ())]
+    for pattern, values in _BY_NAME.items():
+        if re.match(pattern, name, re.IGNORECASE):
+            likely += values
+    return list(dict.fromkeys([*likely, *POOL]))[: max(6, len(likely))]
+
+
+_STUBS: dict[str, dict[str, list[_Parameter]]] = {}
+
+
+def _stubbed(function: Any, name: str) -> list[_Parameter] | None:
+    """The positional parameters, from the stub beside the module."""
+    module = getattr(function, "__module__", None) or getattr(
+        getattr(function, "__objclass__", None), "__module__", None
+    )
+    if not isinstance(module, str):
+        return None
+    if module not in _STUBS:
+        _STUBS[module] = _read_stub(module)
+    return _STUBS[module].get(name)
+
+
+def _read_stub(module: str) -> dict[str, list[_Parameter]]:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):
+        return {}
+    if spec is None or not spec.origin:
+        return {}
+    origin = Path(spec.origin)
+    stub = origin.with_name(origin.name.partition(".")[0] + ".pyi")
+    try:
+        tree = ast.parse(stub.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return {}
+    found: dict[str, list[_Parameter]] = {}
+
+    def visit(body: list[ast.stmt], prefix: str) -> None:
+        for node in body:
+            if isinstance(node, ast.ClassDef):
+                visit(node.body, f"{node.name}.")
+            elif isinstance(node, ast.FunctionDef):
+                parameters = _stub_parameters(node, bool(prefix))
+                if node.name in {"__new__", "__init__"}:
+                    found.setdefault(prefix.rstrip("."), parameters)
+                else:
+                    found.setdefault(prefix + node.name, parameters)
+
+    visit(tree.body, "")
+    return found
+
+
+def _stub_parameters(node: ast.FunctionDef, method: bool) -> list[_Parameter]:
+    every = [*node.args.posonlyargs, *node.args.args]
+    static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+    optional = len(node.args.defaults)
+    return [
+        (
+            arg.arg,
+            ast.unparse(arg.annotation) if arg.annotation else "",
+            index < len(every) - optional,
+        )
+        for index, arg in enumerate(every)
+        if index or not method or static
+    ]

@@ -1,0 +1,273 @@
+"""Try each row of the tables in __init__.py with nothing but threading.
+
+    python3.14t tests/racing/by_hand.py FOLDER [--seconds N] [NAME ...]
+
+Builds the package in FOLDER first, if it is not there. What should fail must fail in one of its
+ways; what is safe must not, and what must be put aside must do that in one thread. Exits with 1
+where this is not so.
+"""
+
+import argparse
+import ast
+import importlib
+import importlib.util
+import json
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+
+def load_table():
+    """The tables: the package beside this file, whose name the package that is built has too."""
+    spec = importlib.util.spec_from_file_location(
+        "racing_tables", Path(__file__).with_name("__init__.py")
+    )
+    tables = importlib.util.module_from_spec(spec)
+    sys.modules["racing_tables"] = tables
+    spec.loader.exec_module(tables)
+    return tables
+
+
+TABLES = load_table()
+
+
+class Shared:
+    """What all threads may pass on; its references are counted."""
+
+
+def function(code, namespace):
+    """A function of o and x that does code, and gives the value of an expression."""
+    try:
+        ast.parse(code, mode="eval")
+    except SyntaxError:
+        pass
+    else:
+        code = f"return {code}"
+    scope = {}
+    exec(f"def call(o, x):\n    {code}", namespace, scope)
+    return scope["call"]
+
+
+def result_of(call, o, x):
+    try:
+        return call(o, x)
+    except Exception as error:
+        return error.with_traceback(None)
+
+
+def in_threads(functions):
+    threads = [threading.Thread(target=f, daemon=True) for f in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def memory():
+    """The resident memory of the process, in kilobytes; 0 where there is no /proc."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4
+    except OSError:
+        return 0
+
+
+def meet(row, namespace, seconds, seen):
+    """Let the calls meet, once on each object."""
+    calls = [function(code, namespace) for code in row.calls]
+    make = function(row.make, namespace)
+    right = eval(f"lambda o, x, r: {row.right}", namespace)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        shared = [Shared() for _ in range(100)]
+        references = [sys.getrefcount(x) for x in shared]
+        objects = [(make(None, None), x, []) for x in shared]
+        results = [[None] * len(objects) for _ in calls]
+
+        def run(n):
+            for i, (o, x, arrived) in enumerate(objects):
+                phase = random.randrange(20)
+                arrived.append(n)
+                spins = 0
+                while len(arrived) < len(calls):
+                    spins += 1
+                    if spins > 300 or len(calls) > 2:  # whoever is late may need this core
+                        time.sleep(0)
+                for _ in range(phase):
+                    pass
+                results[n][i] = result_of(calls[n], o, x)
+
+        in_threads([lambda n=n: run(n) for n in range(len(calls))])
+        for i, (o, x, _) in enumerate(objects):
+            r = [column[i] for column in results]
+            seen["meetings"] += 1
+            seen["broken"] += any(isinstance(one, SystemError) for one in r)
+            seen["not-atomic"] += not right(o, x, r)
+        del o, x, r, objects, results, run
+        seen["broken"] += [sys.getrefcount(x) for x in shared] != references
+
+
+def burst(row, namespace, seconds, seen, *, in_turn=False):
+    """Let the calls meet again and again on one object; or, as a control, take turns."""
+    calls = [function(code, namespace) for code in row.calls]
+    make = function(row.make, namespace)
+    turns = threading.Lock()
+    before = memory()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        x = Shared()
+        references = sys.getrefcount(x)
+        o = make(None, None)
+
+        def run(call):
+            for _ in range(2000):
+                if time.monotonic() > end:
+                    break
+                if in_turn:
+                    with turns:
+                        result = result_of(call, o, x)
+                else:
+                    result = result_of(call, o, x)
+                seen["calls"] += 1
+                seen["broken"] += isinstance(result, SystemError)
+
+        in_threads([lambda call=call: run(call) for call in calls])
+        del o, run
+        seen["broken"] += sys.getrefcount(x) != references
+    seen["bytes a call"] = (memory() - before) * 1024 // max(seen["calls"], 1)
+
+
+def namespace_of(module):
+    return vars(importlib.import_module(f"racing.{module}")) | {"Shared": Shared}
+
+
+def child(module, name, seconds, how):
+    rows = {"unsafe": TABLES.UNSAFE, "safe": TABLES.SAFE}[module]
+    row = rows[name]
+    # What is done may close or fill the standard streams.
+    report = os.fdopen(os.dup2(1, 100), "w")
+    namespace = namespace_of(module)
+    seen = {"meetings": 0, "calls": 0, "not-atomic": 0, "broken": 0}
+    if how == "meet":
+        meet(row, namespace, seconds, seen)
+    else:
+        burst(row, namespace, seconds, seen, in_turn=how == "turns")
+    print("\n" + json.dumps(seen), file=report, flush=True)
+    os._exit(0)
+
+
+ALONE = """
+import sys, threading
+sys.path.insert(0, sys.argv[1])
+from racing.safe import *
+o = {make}
+def run():
+    {code}
+    print("returned", flush=True)
+"""
+IN_ANOTHER_THREAD = """
+run()
+thread = threading.Thread(target=run)
+thread.start()
+thread.join()
+"""
+
+
+def alone(folder, row, code):
+    """What one thread sees: one of the table's reasons, or what else happened."""
+    program = ALONE.format(make=row.make, code=code)
+    program += {
+        TABLES.CRASHES_IN_TURN: IN_ANOTHER_THREAD,
+        TABLES.LEAKS: "for _ in range(100_000): run()\nprint(open('/proc/self/statm').read())",
+    }.get(row.aside[code], "run()")
+    command = [sys.executable, "-X", "gil=0", "-c", program, str(folder)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=3, check=False)
+    except subprocess.TimeoutExpired:
+        return TABLES.WAITS
+    lines = done.stdout.splitlines()
+    error = "".join(done.stderr.splitlines()[-1:])
+    if error.startswith("SystemError"):
+        return TABLES.BROKEN
+    if error.startswith(("NotImplementedError", "TypeError")):
+        return TABLES.UNMADE
+    if done.returncode < 0 and error != "KeyboardInterrupt":
+        return TABLES.CRASHES_IN_TURN if lines else TABLES.CRASHES
+    if not lines or error == "KeyboardInterrupt":
+        return TABLES.ENDS
+    if len(lines) == 100_001 and int(lines[-1].split()[1]) * 4 > 100_000:
+        return TABLES.LEAKS
+    return TABLES.FORKS if len(lines) == 2 else f"{lines[-1]} {error}"
+
+
+def try_row(folder, module, name, seconds, how):
+    """The kinds that were seen, and the figures."""
+    command = [sys.executable, "-X", "gil=0", __file__, str(folder)]
+    command += [f"--child={module}.{how}", f"--seconds={seconds}", name]
+    env = os.environ | ({"PYTHONMALLOC": "debug"} if how == "debug" else {})
+    try:
+        done = subprocess.run(
+            command, capture_output=True, timeout=seconds + 10, env=env, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return {"hang"}, {}
+    if done.returncode < 0:
+        return {"crash"}, {"signal": -done.returncode}
+    if done.returncode > 0:
+        return {done.stderr.decode(errors="replace")}, {}
+    seen = json.loads(done.stdout.decode().rstrip().rpartition("\n")[2])
+    kinds = {kind for kind in ("not-atomic", "broken") if seen[kind]}
+    if how == "burst" and (leaked := seen["bytes a call"]) >= 4:
+        _, control = try_row(folder, module, name, seconds, "turns")
+        seen["in turn"] = control.get("bytes a call", leaked)
+        kinds |= {"broken"} if leaked > 4 * seen["in turn"] else set()
+    return kinds, seen
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    folder = arguments.folder.resolve()
+    sys.path.insert(0, str(folder))
+    if arguments.child:
+        module, how = arguments.child.split(".")
+        child(module, arguments.names[0], arguments.seconds, how)
+    if not (folder / "racing").exists():
+        TABLES.build(folder)
+    failed = []
+    for module, rows in (("unsafe", TABLES.UNSAFE), ("safe", TABLES.SAFE)):
+        for name, row in rows.items():
+            if arguments.names and name not in arguments.names:
+                continue
+            found, figures = set(), []
+            for how in ("meet", "burst", "debug") if row.calls else ():
+                if how == "meet" and not row.right:
+                    continue
+                if how != "meet" and module == "safe" and set(row.aside) & set(row.calls):
+                    continue  # waits for another thread
+                kinds, seen = try_row(folder, module, name, arguments.seconds, how)
+                found |= kinds
+                figures.append(f"{how}: {sorted(kinds)} {seen}")
+            if module == "unsafe":
+                expected = row.kinds - {"data-race"}
+                good = bool(found & row.kinds) if expected else not found
+                good = good and found <= row.kinds
+            else:
+                aside = {code: alone(folder, row, code) for code in row.aside}
+                figures.append(str(aside) if aside else "")
+                good = not found and aside == row.aside
+            failed += [] if good else [name]
+            print(f"{'ok ' if good else 'BAD'} {module}.{name}: {' | '.join(figures)}", flush=True)
+    print("not as the tables say:", *failed) if failed else print("all as the tables say")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

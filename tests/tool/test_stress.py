@@ -1,0 +1,320 @@
+"""`ftdemo stress`: types that race are found, types that only seem to are not."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fastjsonschema
+import pytest
+
+from ftdemo import exit_codes
+from ftdemo.interpreter import FREE_THREADED, cores
+from ftdemo.stress import SCHEMA, TargetError, stress
+from ftdemo.stress.operations import OperationError, mirrored, parse
+from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
+
+HERE = Path(__file__).parent.parent
+
+needs_threads = pytest.mark.skipif(
+    not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"
+)
+pytestmark = [
+    pytest.mark.thread_unsafe(reason="starts processes"),
+    pytest.mark.all_modules,
+]
+
+
+def load_table():
+    sys.path.insert(0, str(HERE))
+    try:
+        import racing
+    finally:
+        sys.path.pop(0)
+        sys.modules.pop("racing", None)
+    return racing
+
+
+TABLE = load_table()
+# A few of each sort: all of them take minutes, and run with `--all-racing`.
+FOUND = (
+    *("PlainIncrement", "ChecksThenActs", "TornPair", "InplaceAdd", "HandsOutTwice", "LazyPart"),
+    *("ShelfReader", "NestedSections", "UnlockedStack", "OppositeOrder", "LeaksReference"),
+    *("NullWithoutException", "StaticRepr"),
+)
+SILENT = (
+    *("LockedTickets", "RandomValues", "RareValues", "TimeStamps", "ThreadIdentity"),
+    *("ReferenceCount", "ExportsLocked", "FreshObjects", "CountsAllCalls", "FailsAtRandom"),
+)
+ASIDE = {
+    "WaitsForEver": ("wait()", "blocks"),
+    "EndsProcess": ("at_once()", "ends the process"),
+    "CrashesAlone": ("crash()", "crashes in one thread"),
+    "Forks": ("fork()", "forks"),
+    "ClosesDescriptors": ("output()", "closes file descriptors"),
+    "StartsThreads": ("start()", "starts threads"),
+}
+
+
+@pytest.fixture(scope="session")
+def racing(tmp_path_factory):
+    """Build the package of racing types in a folder with a space in its name."""
+    folder = tmp_path_factory.mktemp("with space")
+    TABLE.build(folder)
+    return folder
+
+
+@pytest.fixture
+def on_path(racing, monkeypatch):
+    monkeypatch.syspath_prepend(str(racing))
+
+
+def drive(target, seconds=1.0, **more):
+    return stress([target], seconds=seconds, seed=1, **more)
+
+
+@needs_threads
+@pytest.mark.parametrize("name", FOUND)
+def test_racing_type_is_found(name, on_path):
+    target = "Shelf" if name == "ShelfReader" else name
+    for seconds in (1.5, 10.0):  # a busy machine takes longer
+        result = drive(f"racing.unsafe:{target}", seconds)
+        kinds = {
+            finding["kind"]
+            for finding in result["findings"]
+            if name in finding["type"] or name not in {"ShelfReader"}
+        }
+        if kinds & TABLE.UNSAFE[name].kinds:
+            return
+    pytest.fail(f"{name}: {result}")
+
+
+@needs_threads
+@pytest.mark.parametrize("name", SILENT)
+def test_safe_type_is_silent(name, on_path):
+    result = drive(f"racing.safe:{name}")
+    assert result["findings"] == []
+    assert result["summary"]["meetings"] > 0
+
+
+@needs_threads
+@pytest.mark.parametrize("name", ASIDE)
+def test_operation_that_cannot_be_driven_is_put_aside_with_the_reason(name, on_path):
+    result = drive(f"racing.safe:{name}", 0.5)
+    operation, why = ASIDE[name]
+    skipped = {s["operation"]: s["why"] for each in result["types"] for s in each["skipped"]}
+    assert why in skipped[operation]
+    assert result["findings"] == []
+
+
+@needs_threads
+def test_compatible_type_counts_for_crashes_only(on_path):
+    assert drive("racing.unsafe:DocumentedCompatible")["findings"] == []
+    result = drive("racing.unsafe:DocumentedCrash", 2.0)
+    assert {finding["kind"] for finding in result["findings"]} <= {"crash", "broken"}
+    assert result["findings"]
+
+
+@needs_threads
+def test_incompatible_type_is_not_driven(on_path):
+    result = drive("racing.unsafe")  # the module: named, a type is driven all the same
+    (only,) = [t for t in result["types"] if t["type"].endswith("DocumentedIncompatible")]
+    assert only["meetings"] == 0
+
+
+@needs_threads
+def test_the_command_in_a_finding_shows_it_again(racing, on_path):
+    result = drive("racing.unsafe:ChecksThenActs", 3.0)
+    finding = next(f for f in result["findings"] if f["kind"] == "not-atomic")
+    module, _, expression = finding["again"].partition("racing.unsafe:")[2].partition(" --pair")
+    again = run(racing, finding["again"].removeprefix("ftdemo "))
+    assert again.returncode == exit_codes.FAILED, again.stdout + again.stderr
+    assert "not-atomic" in again.stdout
+    assert (module, expression) is not None
+
+
+@needs_threads
+def test_allowed_finding_does_not_fail(racing, tmp_path):
+    settings = '[tool.ftdemo.stress]\nallow = ["racing.PlainIncrement.add"]  # documented\n'
+    (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
+    command = "stress 'racing.unsafe:PlainIncrement()' --pair 'add(1)' 'add(1)' --seed 1 --json"
+    ran = run(racing, command, cwd=tmp_path)
+    result = json.loads(ran.stdout)
+    fastjsonschema.compile(json.loads(SCHEMA.read_text(encoding="utf-8")))(result)
+    assert [finding["allowed"] for finding in result["findings"]] == [True]
+    assert ran.returncode == exit_codes.OK
+
+
+@needs_threads
+def test_factory_of_the_settings_makes_the_objects(on_path):
+    factories = {"racing.NeedsKey": "racing.safe.NeedsKey(racing.safe.make_key('open sesame'))"}
+    result = stress(["racing.safe"], seconds=0.05, seed=1, factories=factories, only="crash")
+    (driven,) = [each for each in result["types"] if each["type"].endswith("NeedsKey")]
+    assert driven["operations"] > 0
+
+
+@needs_threads
+def test_interrupt_prints_what_was_seen_so_far(racing):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ftdemo", "stress", "racing.unsafe", "--seconds", "2", "--json"],
+        env=environment(racing),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(8)
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == exit_codes.ERROR, errors
+    assert "interrupted" in errors
+    assert json.loads(output)["types"]
+
+
+@needs_threads
+def test_ready_and_the_driver_itself_are_silent():
+    for target in ("ftdemo._ready", "ftdemo._stress"):
+        result = drive(target, 1.0)
+        assert result["findings"] == []
+        assert result["summary"]["meetings"] > 0
+
+
+def test_nothing_driven_is_exit_code_3(racing):
+    ran = run(racing, "stress ftdemo._ready:Account --seconds 0.1", env={"PYTHON_CPU_COUNT": "1"})
+    assert ran.returncode == exit_codes.NOTHING_CHECKED, ran.stdout + ran.stderr
+    assert "Nothing was driven" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("stress no-such-package", "no installed distribution"),
+        ("stress", "the following arguments are required"),
+        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair is for one TARGET"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2(racing, command, words):
+    ran = run(racing, command)
+    assert ran.returncode == exit_codes.ERROR
+    assert words in ran.stderr
+
+
+def test_unknown_setting_is_an_error(racing, tmp_path):
+    (tmp_path / "pyproject.toml").write_text("[tool.ftdemo.stress]\nfactory = 1\n")
+    ran = run(racing, "stress ftdemo", cwd=tmp_path)
+    assert ran.returncode == exit_codes.ERROR
+    assert "has no setting 'factory'" in ran.stderr
+
+
+def test_unknown_target_raises():
+    with pytest.raises(TargetError):
+        stress(["no-such-package"])
+
+
+def environment(racing, **more):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON")}
+    return kept | {"PYTHONPATH": str(racing)} | more
+
+
+def run(racing, command, cwd=None, env=None):
+    import shlex
+
+    return subprocess.run(
+        [sys.executable, "-m", "ftdemo", *shlex.split(command)],
+        env=environment(racing, **(env or {})),
+        cwd=cwd or racing,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+# Operations, as text.
+
+
+@pytest.mark.parametrize(
+    ("label", "calls"),
+    [
+        ("append(1)", 1),
+        ("x[0]", 1),
+        ("x[0] = 5", 1),
+        ("del x[0]", 1),
+        ("x += [1]", 1),
+        ("len(x)", 1),
+        ("3 in x", 1),
+        ("x == y", 1),
+        ("append(1); pop()", 2),
+        ("y.extend(x)", 1),
+        ("x[0:1]", 1),
+    ],
+)
+def test_operation_does_what_it_says(label, calls):
+    namespace = {"list": list}
+    operation = parse(label, namespace, [])
+    by_driver, other = [3, 1, 2], [7]
+    by_python, same = [3, 1, 2], [7]
+    made = operation.build(by_driver, other, 1)
+    assert len(made) == calls
+    for function, *arguments in made:
+        function(*arguments)
+    prefix = "x." if label[0] not in "xyl3d" else ""
+    exec(f"{prefix}{label.replace('; ', f'; {prefix}')}", {"x": by_python, "y": same})
+    assert (by_driver, other) == (by_python, same)
+
+
+@pytest.mark.parametrize("label", ["", "1 +", "no_such(1)", "import os", "x if y else n"])
+def test_what_is_no_operation_is_refused(label):
+    with pytest.raises(OperationError):
+        parse(label, {}, [])
+
+
+def test_mirrored_operation_has_the_objects_the_other_way_round():
+    assert mirrored("extend(y)", {}, []) == "y.extend(x)"
+    assert mirrored("y.extend(x)", {}, []) == "x.extend(y)"
+    assert mirrored("len(x)", {}, []) == "len(y)"
+
+
+# Outcomes.
+
+
+def test_pattern_masks_what_differs_position_by_position():
+    pattern = generalize((("int", 1), ("str", "a")), (("int", 2), ("str", "a")))
+    assert pattern == (("int", ANY), ("str", "a"))
+    assert matches(pattern, (("int", 3), ("str", "a")))
+    assert not matches(pattern, (("int", 3), ("str", "b")))
+
+
+def test_oracle_explains_any_order_and_nothing_else():
+    oracle = Oracle()
+    oracle.learn((0, 1), [(1, 2)])
+    oracle.learn((1, 0), [(2, 1)])
+    assert oracle.explains((1, 2))
+    assert oracle.explains((2, 1))
+    assert not oracle.explains((1, 1))
+
+
+def test_form_tells_objects_apart_and_shared_ones_by_name():
+    shared, one, other = [], object(), object()
+    labels = Labels(x=shared)
+    assert form(shared, labels) == ("same", "x")
+    assert form(one, labels) != form(other, labels)
+    assert form(one, labels) == ("same", form(one, labels)[1])
+    assert form(True, labels) != form(1, labels)
+
+
+def test_form_reads_iterators_and_nested_containers_up_to_a_bound():
+    import itertools
+
+    endless = form(itertools.count(), Labels())
+    assert len(endless) < 50
+    deep = []
+    deep.append(deep)
+    form(deep, Labels())
+    form(iter(lambda: iter(int, 1), 1), Labels())
+
+
+def test_addresses_do_not_count():
+    assert form(f"<thing at {hex(2**40)}>", Labels()) == form(f"<thing at {hex(2**41)}>", Labels())
