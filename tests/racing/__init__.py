@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Unsafe:
-    """make gives o, and each thread does one of calls once. x is an object that all may share.
+    """make gives o, and each thread does one of calls once. x is a Shared that all of them have.
 
     right is what holds of o, x and the results r, whatever the order of the calls. Without it, the
     threads call on and on, and no result is looked at.
@@ -129,7 +129,7 @@ UNSAFE = {
     "ItemSlots": Unsafe(
         WRONG_OR_CRASH,
         "ItemSlots()",
-        ("o[0] = bytearray(50); str(o[0])",) * 2,
+        ("o[0] = Shared(); assert type(o[0]) is Shared",) * 2,
         hard="only items that are not immortal, as small ints are",
     ),
     "BorrowingCache": Unsafe(
@@ -429,7 +429,7 @@ SAFE = {
     "CrashesSecondTime": Safe(
         "a bug, but no race: one call is fine",
         "CrashesSecondTime()",
-        ("o.use()",),
+        (),
         aside={"o.use(); o.use()": CRASHES},
     ),
     "CrashesElsewhere": Safe(

@@ -1095,6 +1095,7 @@ leaks_memory_refresh(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     LeaksMemory *self = (LeaksMemory *)op;
     PyMem_Free(_Py_atomic_exchange_ptr(&self->page, NULL));
+    linger();
     void *page = PyMem_Malloc(1024);
     if (page == NULL) {
         return PyErr_NoMemory();
