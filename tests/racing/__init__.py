@@ -47,8 +47,9 @@ def kinds(*names: str) -> frozenset[str]:
 
 
 WRONG = kinds("not-atomic")
-BAD_MEMORY = kinds("crash", "broken")  # a freed object that is used again need not crash
-WRONG_OR_CRASH = kinds("not-atomic", "crash", "broken")
+# Memory that is used after it has been freed need not crash at once.
+BAD_MEMORY = kinds("crash", "broken", "hang")
+WRONG_OR_CRASH = kinds("not-atomic", *BAD_MEMORY)
 HANG = kinds("hang")
 
 UNSAFE = {
@@ -135,8 +136,8 @@ UNSAFE = {
     "BorrowingCache": Unsafe(
         WRONG_OR_CRASH,
         "BorrowingCache()",
-        ("str(o.get(1)); o.clear()",) * 2,
-        hard="only where the thread that clears is the one that made the value:"
+        ("o.put(1)", "str(o.get(1))"),
+        hard="only where a thread drops a value that it has put itself:"
         " a decref by another thread is put off until the owner's next safe moment",
     ),
     "LeaksMemory": Unsafe(
