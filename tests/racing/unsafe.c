@@ -476,6 +476,8 @@ static_repr_repr(PyObject *Py_UNUSED(op))
 {
     static char buffer[32];
     char *volatile end = buffer;
+    *end = '\0';
+    linger();
     for (const char *c = "<StaticRepr>"; *c != '\0'; c++) {
         *end++ = *c;
         *end = '\0';
@@ -720,10 +722,11 @@ freed_while_read_sum(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     const unsigned char *ones = ((FreedWhileRead *)op)->ones;
     long sum = 0;
-    linger();
-    linger();
     for (int i = 0; i < ONES; i++) {
-        sum += ones[i];
+        if (i % 10 == 0) {
+            linger();
+        }
+        sum += ones[ONES - 1 - i];
     }
     return PyLong_FromLong(sum);
 }
