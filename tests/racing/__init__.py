@@ -17,7 +17,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Unsafe:
-    """make gives o, and each thread does one of calls once. x is an object that all may share.
+    """make gives o, and each thread does one of calls once. x is a Shared that all of them have.
 
     right is what holds of o, x and the results r, whatever the order of the calls. Without it, the
     threads call on and on, and no result is looked at.
@@ -47,8 +47,9 @@ def kinds(*names: str) -> frozenset[str]:
 
 
 WRONG = kinds("not-atomic")
-BAD_MEMORY = kinds("crash", "broken")  # a freed object that is used again need not crash
-WRONG_OR_CRASH = kinds("not-atomic", "crash", "broken")
+# Memory that is used after it has been freed need not crash at once.
+BAD_MEMORY = kinds("crash", "broken", "hang")
+WRONG_OR_CRASH = kinds("not-atomic", *BAD_MEMORY)
 HANG = kinds("hang")
 
 UNSAFE = {
@@ -125,18 +126,18 @@ UNSAFE = {
         ("o.pop()",) * 2,
         "sorted(r) == [b'item 1', b'item 2']",
     ),
-    "ObjectField": Unsafe(WRONG_OR_CRASH, "ObjectField()", ("o.value = 1; str(o.value)",) * 2),
+    "ObjectField": Unsafe(WRONG_OR_CRASH, "ObjectField()", ("o.value = 1", "str(o.value)")),
     "ItemSlots": Unsafe(
         WRONG_OR_CRASH,
         "ItemSlots()",
-        ("o[0] = bytearray(50); str(o[0])",) * 2,
+        ("o[0] = Shared()", "type(o[0]).__name__"),
         hard="only items that are not immortal, as small ints are",
     ),
     "BorrowingCache": Unsafe(
         WRONG_OR_CRASH,
         "BorrowingCache()",
-        ("str(o.get(1)); o.clear()",) * 2,
-        hard="only where the thread that clears is the one that made the value:"
+        ("o.put(1)", "str(o.get(1))"),
+        hard="only where a thread drops a value that it has put itself:"
         " a decref by another thread is put off until the owner's next safe moment",
     ),
     "LeaksMemory": Unsafe(
@@ -429,7 +430,7 @@ SAFE = {
     "CrashesSecondTime": Safe(
         "a bug, but no race: one call is fine",
         "CrashesSecondTime()",
-        ("o.use()",),
+        (),
         aside={"o.use(); o.use()": CRASHES},
     ),
     "CrashesElsewhere": Safe(

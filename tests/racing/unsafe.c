@@ -476,6 +476,8 @@ static_repr_repr(PyObject *Py_UNUSED(op))
 {
     static char buffer[32];
     char *volatile end = buffer;
+    *end = '\0';
+    linger();
     for (const char *c = "<StaticRepr>"; *c != '\0'; c++) {
         *end++ = *c;
         *end = '\0';
@@ -720,10 +722,11 @@ freed_while_read_sum(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     const unsigned char *ones = ((FreedWhileRead *)op)->ones;
     long sum = 0;
-    linger();
-    linger();
     for (int i = 0; i < ONES; i++) {
-        sum += ones[i];
+        if (i % 10 == 0) {
+            linger();
+        }
+        sum += ones[ONES - 1 - i];
     }
     return PyLong_FromLong(sum);
 }
@@ -1044,22 +1047,32 @@ borrowing_cache_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
+borrowing_cache_put(PyObject *op, PyObject *key)
+{
+    PyObject *value = PyUnicode_FromFormat("value of %R", key);
+    if (value == NULL
+        || PyDict_SetItem(((BorrowingCache *)op)->dict, key, value) < 0) {
+        Py_XDECREF(value);
+        return NULL;
+    }
+    Py_DECREF(value);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 borrowing_cache_get(PyObject *op, PyObject *key)
 {
-    BorrowingCache *self = (BorrowingCache *)op;
-    PyObject *value = PyDict_GetItemWithError(self->dict, key);
-    if (value == NULL && !PyErr_Occurred()) {
-        value = PyUnicode_FromFormat("value of %R", key);
-        if (value == NULL || PyDict_SetItem(self->dict, key, value) < 0) {
-            Py_XDECREF(value);
-            return NULL;
+    PyObject *value =
+        PyDict_GetItemWithError(((BorrowingCache *)op)->dict, key);
+    if (value == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, key);
         }
-        return value;
+        return NULL;
     }
-    for (int i = 0; i < 5; i++) {
-        linger();
-    }
-    return Py_XNewRef(value);
+    linger();
+    linger();
+    return Py_NewRef(value);
 }
 
 static PyObject *
@@ -1077,6 +1090,7 @@ borrowing_cache_dealloc(PyObject *op)
 }
 
 METHODS(BorrowingCache,
+    {"put", borrowing_cache_put, METH_O, "put($self, key, /)\n--\n\n"},
     {"get", borrowing_cache_get, METH_O, "get($self, key, /)\n--\n\n"},
     {"clear", borrowing_cache_clear, METH_NOARGS, "clear($self, /)\n--\n\n"});
 TYPE(BorrowingCache, "BorrowingCache()\n--\n\n",
@@ -1095,6 +1109,7 @@ leaks_memory_refresh(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     LeaksMemory *self = (LeaksMemory *)op;
     PyMem_Free(_Py_atomic_exchange_ptr(&self->page, NULL));
+    linger();
     void *page = PyMem_Malloc(1024);
     if (page == NULL) {
         return PyErr_NoMemory();
