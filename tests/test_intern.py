@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 # make it at the same time take two minutes in 3.13t.
 TEXT = st.text("abc")
 
+
 def make(ftdemo):
     return None
 

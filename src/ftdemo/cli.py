@@ -355,7 +355,9 @@ def _add_lint(commands: Commands) -> None:
         default=argparse.SUPPRESS,
         help="print one JSON object",
     )
-    command.add_argument("--schema", action="store_true", help="print the JSON Schema of that object")
+    command.add_argument(
+        "--schema", action="store_true", help="print the JSON Schema of that object"
+    )
     command.add_argument(
         "--explain",
         metavar="RULE",

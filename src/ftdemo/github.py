@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def annotation(kind: str, title: str, message: str, **place: str | int) -> str:
-    """Make a workflow command: kind is "error", "warning" or "notice"; place has file, line, col."""
+    """Make a workflow command of kind error, warning or notice; place has file, line and col."""
     properties = ",".join(f"{name}={_property(str(of))}" for name, of in place.items())
     comma = "," if properties else ""
     return f"::{kind} {properties}{comma}title={_property(title)}::{_data(message)}"
