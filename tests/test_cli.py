@@ -18,6 +18,7 @@ GIL_ON = {
     "ftdemo._legacy": True,
     "ftdemo._single_phase": not FREE_THREADED,
     "ftdemo._object_header": not FREE_THREADED,
+    "ftdemo._stress": not FREE_THREADED,
 }
 HOPED = 0 if FREE_THREADED else 3
 
@@ -70,8 +71,9 @@ def test_table(fresh_python):
         ["ftdemo._legacy", "nothing", "on", "yes"],
         ["ftdemo._single_phase", "PyUnstable_Module_SetGIL", "off", "yes"],
         ["ftdemo._object_header", "Py_mod_gil", "off", "yes"],
+        ["ftdemo._stress", "Py_mod_gil", "off", "yes"],
     ]
-    assert done.stdout.endswith("\n4 of 4 as expected\n")
+    assert done.stdout.endswith("\n5 of 5 as expected\n")
 
 
 @pytest.mark.all_modules
@@ -81,7 +83,7 @@ def test_one_line_on_a_build_with_the_gil(fresh_python):
     assert (done.returncode, done.stderr) == (3, "")
     (line,) = done.stdout.splitlines()
     assert "build with the GIL" in line
-    assert "4 of 4 modules import" in line
+    assert "5 of 5 modules import" in line
 
 
 @pytest.mark.parametrize("env", [{"NO_COLOR": "1"}, {"FORCE_COLOR": "1"}])

@@ -10,6 +10,7 @@ KEEP_IT_OFF = [
     "ftdemo._ready",
     pytest.param("ftdemo._single_phase", marks=all_modules),
     pytest.param("ftdemo._object_header", marks=all_modules),
+    pytest.param("ftdemo._stress", marks=all_modules),
     "ftdemo.cli",
     "ftdemo.check",
     "ftdemo.wheels",

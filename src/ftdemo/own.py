@@ -32,6 +32,7 @@ DECLARATIONS = (
     Declaration("ftdemo._legacy", "nothing", brings_gil_back=True),
     Declaration("ftdemo._single_phase", "PyUnstable_Module_SetGIL", brings_gil_back=False),
     Declaration("ftdemo._object_header", "Py_mod_gil", brings_gil_back=False),
+    Declaration("ftdemo._stress", "Py_mod_gil", brings_gil_back=False),
 )
 
 

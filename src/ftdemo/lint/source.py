@@ -254,8 +254,10 @@ class Variable:
         self.is_array = "[" in shape
         self.is_pointer = "*" in shape
         self.is_static = "static" in self.words
-        # const of the variable itself: int const a; char *const b; not const char *c.
-        itself = shape.rpartition("*")[2] if self.is_pointer else " ".join(self.words)
+        # const of the variable itself: int const a; char *const b; not const char *c. What follows
+        # the name of a pointer to a function is its parameters.
+        ahead = re.split(rf"\b{re.escape(name)}\b", shape)[0]
+        itself = ahead.rpartition("*")[2] if "*" in ahead else " ".join(self.words)
         self.is_const = "const" in itself.split() or "constexpr" in self.words
         self.is_safe = bool(SAFE_TYPES.search(f"{before} {shape}"))
         self.is_object = self.is_pointer and bool(OBJECT_TYPE.search(self.type))
