@@ -118,7 +118,8 @@ def test_the_buffer_is_released(twin):
 def test_exit_while_a_daemon_thread_updates(fresh_python):
     """It never attaches again, and so must have given up the lock before: or the exit hangs."""
     program = """
-import os, threading, time, ftdemo
+import faulthandler, os, threading, time, ftdemo
+faulthandler.dump_traceback_later(20, exit=True)
 class AtExit:
     def __init__(self, checksum):
         self.checksum = checksum
