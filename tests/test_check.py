@@ -263,7 +263,7 @@ def test_the_function():
         "ftdemo._single_phase",
         "ftdemo._stress",
     ]
-    assert [state["done"] for state in seen] == [0, 1, 2, 3, 4]
+    assert [state["done"] for state in seen] == [0, 1, 2, 3, 4, 5]
     assert {state["total"] for state in seen} == {4}
 
 

@@ -64,6 +64,16 @@ def test_the_import_check_prints_what_the_readme_says(fresh_python):
     assert fresh_python("-m", "ftdemo").stdout.splitlines()[1:] == table
 
 
+def test_the_lint_prints_what_the_documents_say(fresh_python, monkeypatch):
+    pytest.importorskip("tree_sitter", reason="it has no wheels for free-threaded builds")
+    monkeypatch.chdir(PROJECT)
+    command = "ftdemo lint csrc/legacy/intern.c"
+    codes = [code for block in blocks("console") for code in block.values]
+    shown = [code for code in codes if code.startswith(f"$ {command}\n")]
+    assert len(shown) == 2
+    assert {f"$ {command}\n" + fresh_python("-m", *command.split()).stdout} == set(shown)
+
+
 def test_the_matrix_is_what_the_document_says(fresh_python, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ((contract,),) = (block.values for block in blocks("toml"))

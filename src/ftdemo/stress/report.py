@@ -1,6 +1,6 @@
 """What `ftdemo stress` prints for people."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -58,7 +58,8 @@ def sentence(result: Result) -> str:
     summary = result["summary"]
     if not summary["meetings"]:
         return "Nothing was driven."
-    of = f"in {summary['meetings']:,} meetings of {summary['pairs']:,} pairs"
+    pairs = f"{summary['pairs']:,} pair{'' if summary['pairs'] == 1 else 's'}"
+    of = f"in {summary['meetings']:,} meetings of {pairs}"
     allowed = f" ({summary['allowed']} allowed)" if summary["allowed"] else ""
     if not summary["findings"]:
         return f"no race seen {of}{allowed}"
@@ -144,8 +145,3 @@ def report_to_github(result: Result) -> None:
     for finding in result["findings"]:
         lines += ["```", *picture(finding), "```", ""]
     github.add_to_summary("\n".join(lines))
-
-
-def names(findings: Sequence[Finding]) -> list[str]:
-    """One line for each finding."""
-    return [f"{f['type']} {f['kind']}: {' | '.join(f['operations'])}" for f in findings]
