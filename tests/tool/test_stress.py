@@ -16,6 +16,7 @@ from ftdemo.interpreter import FREE_THREADED, cores
 from ftdemo.stress import SCHEMA, TargetError, stress
 from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
+from ftdemo.stress.survey import owner
 
 HERE = Path(__file__).parent.parent
 
@@ -108,6 +109,30 @@ def test_operation_that_cannot_be_driven_is_put_aside_with_the_reason(name, on_p
     skipped = {s["operation"]: s["why"] for each in result["types"] for s in each["skipped"]}
     assert why in skipped[operation]
     assert result["findings"] == []
+
+
+@needs_threads
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("_random", "_random.Random"),  # seed() takes nothing, and any object
+        ("zlib", "zlib.Compress"),  # made by a function of the module
+        ("_struct", "_struct.Struct"),  # needs a format
+        ("array", "array.array"),  # needs a type's code
+    ],
+)
+def test_type_of_the_standard_library_is_driven(target, name):
+    result = drive(target, 0.5)
+    assert sum(each["meetings"] for each in result["types"] if each["type"] == name) > 0
+    ended = [s for t in result["types"] for s in t["skipped"] if "ends the process" in s["why"]]
+    assert ended == []
+
+
+def test_module_owns_types_that_name_it_without_the_package():
+    own = owner(["acme._fast", "acme.json"])
+    assert own("_fast")
+    assert own("acme.pool") is False
+    assert own("json") is False  # another module, which has been imported
 
 
 @needs_threads

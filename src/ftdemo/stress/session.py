@@ -280,7 +280,8 @@ class TargetSession:
                 if name in self._known or not bare or self.run.settings.pair:
                     continue
                 self._known.add(name)
-                made = _made_by(label, constructor)
+                functions = () if subject.expression else subject.functions
+                made = _made_by(label, constructor, functions)
                 if made:
                     self.queue.append(Subject(name, subject.module, "x", made, None, ()))
                     self.run.tell(name, total=1)
@@ -291,8 +292,11 @@ def _public(subject: Subject) -> str:
     return f"{subject.module.partition('.')[0]}.{subject.expression}"
 
 
-def _made_by(label: str, constructor: str) -> str | None:
-    """An expression that makes what the operation returns, from the constructor of its object."""
+def _made_by(label: str, constructor: str, functions: Sequence[str]) -> str | None:
+    """An expression that makes what the operation returns, from the constructor of its object.
+
+    functions are names in the module: a call of one of these is no call of a method.
+    """
 
     class Replace(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -309,7 +313,7 @@ def _made_by(label: str, constructor: str) -> str | None:
         first = first.value
     if isinstance(first, ast.Call) and isinstance(first.func, ast.Name):
         mentions = any(isinstance(n, ast.Name) and n.id in "xy" for a in first.args for n in [a])
-        if not mentions and first.func.id not in {"x", "y"}:
+        if not mentions and first.func.id not in {"x", "y", *functions}:
             first.func = ast.Attribute(ast.Name("x", ast.Load()), first.func.id, ast.Load())
     made = ast.unparse(ast.fix_missing_locations(Replace().visit(tree)))
     return (
