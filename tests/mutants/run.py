@@ -1,14 +1,16 @@
 """Build csrc/ready without one precaution at a time, and see the check that is named for it fail.
 
-    python tests/mutants/run.py --python PYTHON [--repeat N] [NAME...]
+    python tests/mutants/run.py --python PYTHON [--repeat N] [--stress SECONDS] [NAME...]
 
 A mutant is a patch of csrc/ready. Its header says what it breaks and which test must catch it. That
 runs on PYTHON, which has the dependency group `test`; the source lint runs on this interpreter.
+With --stress, `ftdemo stress` must find the mutant instead, in so many seconds for each type.
 Exits 0 if every mutant is killed, each time; 1 if one survives; 2 if a check fails without it.
 """
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -101,11 +103,27 @@ def outcome(python: str, copy: Path, check: str) -> str:
     sys.exit(f"{check} did not run:\n{printed}")
 
 
+def stress_outcome(python: str, copy: Path, seconds: float) -> str:
+    """Stress the copy of ftdemo._ready; gives what was found, or "" if nothing was."""
+    command = [python, "-m", "ftdemo", "stress", "ftdemo._ready", "--json"]
+    command += ["--seconds", str(seconds)]
+    environment = os.environ | {"PYTHONPATH": str(copy / "src")}
+    ran = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+    if ran.returncode not in {0, 1}:
+        sys.exit(f"ftdemo stress did not run:\n{ran.stdout}{ran.stderr}")
+    found = [
+        f"{each['kind']} {' | '.join(each['operations'])}"
+        for each in json.loads(ran.stdout)["findings"]
+    ]
+    return f"{len(found)} findings: {found[0]}" if found else ""
+
+
 def main() -> int:
     """Run the mutants that are named, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--python", required=True, help="a free-threaded interpreter")
     parser.add_argument("--repeat", type=int, default=1, help="run each check so often")
+    parser.add_argument("--stress", type=float, metavar="SECONDS", help="have `ftdemo stress` find")
     parser.add_argument("names", nargs="*", metavar="NAME", help="a mutant; all by default")
     options = parser.parse_args()
     options.python = str(Path.cwd() / options.python)  # not resolved: it is in an environment
@@ -119,7 +137,11 @@ def main() -> int:
             else:
                 shutil.copy2(PROJECT / name, sound / name)
         build(options.python, sound)
-        if not passes(options.python, sound, {mutant.check for mutant in chosen}):
+        if options.stress:
+            if how := stress_outcome(options.python, sound, options.stress):
+                print(f"without a mutant: {how}")
+                return 2
+        elif not passes(options.python, sound, {mutant.check for mutant in chosen}):
             print("what must fail with a mutant fails without one")
             return 2
         return 1 if survivors(options, chosen, sound) else 0
@@ -134,15 +156,22 @@ def survivors(options: argparse.Namespace, chosen: list[Mutant], sound: Path) ->
         shutil.copytree(sound, copy)
         command = ["git", "apply", str(mutant.patch)]
         subprocess.run(command, cwd=copy, check=True)
-        if mutant.check != LINT:
+        if options.stress or mutant.check != LINT:
             build(options.python, copy)
-        how = Counter(outcome(options.python, copy, mutant.check) for _ in range(options.repeat))
+        how = Counter(
+            stress_outcome(options.python, copy, options.stress)
+            if options.stress
+            else outcome(options.python, copy, mutant.check)
+            for _ in range(options.repeat)
+        )
         alive = how.pop("", 0)
         survived += bool(alive)
         verdict = "SURVIVED" if alive else "killed"
         if options.repeat > 1:
             verdict += f" {alive or how.total()} of {options.repeat}"
-        print(f"{mutant.name:{width}}  {verdict:8}  {', '.join(how):6}  {mutant.check}", flush=True)
+        check = "" if options.stress else mutant.check
+        row = f"{mutant.name:{width}}  {verdict:8}  {', '.join(how):6}  {check}"
+        print(row.rstrip(), flush=True)
         shutil.rmtree(copy)
     print(f"{len(chosen)} mutants, {survived} survived")
     return survived

@@ -17,6 +17,7 @@ from ftdemo.interpreter import FREE_THREADED, cores
 from ftdemo.stress import SCHEMA, TargetError, stress
 from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
+from ftdemo.stress.survey import owner
 
 HERE = Path(__file__).parent.parent
 
@@ -109,6 +110,30 @@ def test_operation_that_cannot_be_driven_is_put_aside_with_the_reason(name, on_p
 
 
 @needs_threads
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("_random", "_random.Random"),  # seed() takes nothing, and any object
+        ("zlib", "zlib.Compress"),  # made by a function of the module
+        ("_struct", "_struct.Struct"),  # needs a format
+        ("array", "array.array"),  # needs a type's code
+    ],
+)
+def test_type_of_the_standard_library_is_driven(target, name):
+    result = drive(target, 0.5)
+    assert sum(each["meetings"] for each in result["types"] if each["type"] == name) > 0
+    ended = [s for t in result["types"] for s in t["skipped"] if "ends the process" in s["why"]]
+    assert ended == []
+
+
+def test_module_owns_types_that_name_it_without_the_package():
+    own = owner(["acme._fast", "acme.json"])
+    assert own("_fast")
+    assert own("acme.pool") is False
+    assert own("json") is False  # another module, which has been imported
+
+
+@needs_threads
 def test_compatible_type_counts_for_crashes_only(on_path):
     assert drive("racing.unsafe:DocumentedCompatible")["findings"] == []
     result = drive("racing.unsafe:DocumentedCrash", 2.0)
@@ -118,9 +143,9 @@ def test_compatible_type_counts_for_crashes_only(on_path):
 
 @needs_threads
 def test_incompatible_type_is_not_driven(on_path):
-    result = drive("racing.unsafe")  # the module: named, a type is driven all the same
-    (only,) = [t for t in result["types"] if t["type"].endswith("DocumentedIncompatible")]
-    assert only["meetings"] == 0
+    result = drive("racing.unsafe:DocumentedIncompatible")
+    assert result["summary"]["meetings"] == 0
+    assert "incompatible" in result["types"][0]["skipped"][0]["why"]
 
 
 @needs_threads
@@ -147,9 +172,8 @@ def test_allowed_finding_does_not_fail(racing, tmp_path):
 @needs_threads
 def test_factory_of_the_settings_makes_the_objects(on_path):
     factories = {"racing.NeedsKey": "racing.safe.NeedsKey(racing.safe.make_key('open sesame'))"}
-    result = stress(["racing.safe"], seconds=0.05, seed=1, factories=factories, only="crash")
-    (driven,) = [each for each in result["types"] if each["type"].endswith("NeedsKey")]
-    assert driven["operations"] > 0
+    result = drive("racing.safe:NeedsKey", 0.2, factories=factories)
+    assert result["types"][0]["operations"] > 0
 
 
 @needs_threads

@@ -267,6 +267,9 @@ class Driver:
                 if grave
                 else self._confirm_outcome(labels, CONFIRM_SECONDS, self._settings.seed)
             )
+            if finding is None and grave:
+                words = str(candidate.outcome.get("error", kind)).partition("\n")[0]
+                self.aside.setdefault(" | ".join(labels), f"{kind} seen once, not again ({words})")
             if finding is not None:
                 confirmed[finding["kind"]] += 1
                 if finding["kind"] != "not-atomic":

@@ -248,22 +248,13 @@ class TargetSession:
             elif bare and made in named:
                 self.queue.append(Subject(f"{module}.{made}", module, "", None, None, (made,)))
             elif bare:
-                name = next((t.name for t in types if t.expression == made), f"{module}.{made}")
-                self.queue.append(Subject(name, module, made, None, None, named))
+                other = Subject(f"{module}.{made}", module, made, None, None, ())
+                self._queue_type(next((t for t in types if t.expression == made), other))
             else:
                 self.queue.append(Subject(f"{module}:{made}", module, "x", made, None, named))
             return
         for subject in types:
-            if subject.level == "incompatible":
-                why = "its documentation says that it is incompatible with threads"
-                self.run.add_type(not_driven(subject.name), {"*": why})
-                continue
-            mine = functions.get(subject.module, ())
-            self.queue.append(
-                subject._replace(
-                    functions=mine, constructor=settings.factories.get(_public(subject), None)
-                )
-            )
+            self._queue_type(subject)
         for factory, expression in settings.factories.items():
             if not any(_public(subject) == factory for subject in types):
                 top = factory.partition(".")[0]
@@ -271,6 +262,15 @@ class TargetSession:
                     self.queue.append(Subject(factory, top, "x", expression, None, ()))
         for module, names in functions.items():
             self.queue.append(Subject(module, module, "", None, None, names))
+
+    def _queue_type(self, subject: Subject) -> None:
+        if subject.level == "incompatible":
+            why = "its documentation says that it is incompatible with threads"
+            self.run.add_type(not_driven(subject.name), {"*": why})
+            return
+        factory = self.run.settings.factories.get(_public(subject))
+        functions = self.functions.get(subject.module, ())
+        self.queue.append(subject._replace(functions=functions, constructor=factory))
 
     def add_derived(self, names: Mapping[str, str], subject: Subject, constructor: str) -> None:
         """Queue the types of the target that only calls return: made by such a call."""
@@ -280,7 +280,8 @@ class TargetSession:
                 if name in self._known or not bare or self.run.settings.pair:
                     continue
                 self._known.add(name)
-                made = _made_by(label, constructor)
+                functions = () if subject.expression else subject.functions
+                made = _made_by(label, constructor, functions)
                 if made:
                     self.queue.append(Subject(name, subject.module, "x", made, None, ()))
                     self.run.tell(name, total=1)
@@ -291,8 +292,11 @@ def _public(subject: Subject) -> str:
     return f"{subject.module.partition('.')[0]}.{subject.expression}"
 
 
-def _made_by(label: str, constructor: str) -> str | None:
-    """An expression that makes what the operation returns, from the constructor of its object."""
+def _made_by(label: str, constructor: str, functions: Sequence[str]) -> str | None:
+    """An expression that makes what the operation returns, from the constructor of its object.
+
+    functions are names in the module: a call of one of these is no call of a method.
+    """
 
     class Replace(ast.NodeTransformer):
         def visit_Name(self, node: ast.Name) -> ast.AST:
@@ -309,7 +313,7 @@ def _made_by(label: str, constructor: str) -> str | None:
         first = first.value
     if isinstance(first, ast.Call) and isinstance(first.func, ast.Name):
         mentions = any(isinstance(n, ast.Name) and n.id in "xy" for a in first.args for n in [a])
-        if not mentions and first.func.id not in {"x", "y"}:
+        if not mentions and first.func.id not in {"x", "y", *functions}:
             first.func = ast.Attribute(ast.Name("x", ast.Load()), first.func.id, ast.Load())
     made = ast.unparse(ast.fix_missing_locations(Replace().visit(tree)))
     return (

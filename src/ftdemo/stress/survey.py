@@ -183,13 +183,15 @@ def owner(names: Sequence[str]) -> Callable[[str], bool]:
     """Give a function that says whether a module's types belong to a target of these modules.
 
     They do where the type names one of them, something inside it, or the package that is around it.
-    `_x` is the C half of `x`, as in the standard library.
+    `_x` is the C half of `x`, as in the standard library. A type may name its module without the
+    package around it: `_x` for `acme._x`, where no module `_x` is imported.
     """
     plain = {_plain(name) for name in names}
+    last = {name.rpartition(".")[2] for name in names}
 
     def own(module: str) -> bool:
         given = _plain(module)
-        return any(
+        return (module in last and module not in sys.modules) or any(
             given == name or given.startswith(f"{name}.") or name.startswith(f"{given}.")
             for name in plain
         )
@@ -406,8 +408,12 @@ class Survey:
         more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
         if another and value in values.ANOTHER:
             more = (values.ANOTHER[value], *more)
+        if more and not value:  # the first that worked took nothing
+            guess, value = next((g, v) for g, v in works.items() if v in values.ANYTHING)
+        else:
+            guess = chosen[0]
         for new in more:
-            before, found, after = chosen[0].rpartition(value)
+            before, found, after = guess.rpartition(value)
             label = f"{before}{new}{after}"
             if found and label not in self.aside and not self._attempt(label, make, example):
                 chosen.append(label)

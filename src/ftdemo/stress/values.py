@@ -29,8 +29,12 @@ POOL = (
     "('a', 1)",
     "__import__('io').BytesIO(b'abc')",
     "iter('ab')",
+    "'i'",  # a format, or a type's code
 )
-_FEW = ("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()")
+_FEW = (
+    *("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()"),
+    "'i'",
+)
 _FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
 # Accepted together, they say that any object will do. Then threads also pass NEW: a value that is
 # equal in all threads and that no meeting before has seen, and an object that nobody else has.
@@ -42,6 +46,7 @@ ANOTHER = {"1": "3", "0": "3", "'a'": "'b'", "b'abc'": "b'b'", "1.5": "2.5", "[1
 _BY_NAME = {
     r"^(iter(able)?|seq(uence)?|items?|values|objs?|args)$": ("[1, 2, 3]", "'a'", "(1, 2)"),
     r"^(key|name|text|s|string|prefix|sep|encoding)$": ("'a'", "1"),
+    r"^(fmt|format|typecode|dtype)$": ("'i'",),
     r"^(data|buf(fer)?|bytes|b)$": ("b'abc'", "bytearray(b'abc')"),
     r"^(func(tion)?|callback|callable|f|pred(icate)?|default_factory|key_func)$": (
         "lambda *args: None",
