@@ -163,7 +163,9 @@ def survivors(options: argparse.Namespace, chosen: list[Mutant], sound: Path) ->
         if options.repeat > 1:
             verdict += f" {alive or how.total()} of {options.repeat}"
         check = "" if options.stress else mutant.check
-        print(f"{mutant.name:{width}}  {verdict:8}  {', '.join(how):6}  {check}".rstrip(), flush=True)
+        print(
+            f"{mutant.name:{width}}  {verdict:8}  {', '.join(how):6}  {check}".rstrip(), flush=True
+        )
         shutil.rmtree(copy)
     print(f"{len(chosen)} mutants, {survived} survived")
     return survived
