@@ -264,7 +264,7 @@ def test_the_function():
         "ftdemo._stress",
     ]
     assert [state["done"] for state in seen] == [0, 1, 2, 3, 4, 5]
-    assert {state["total"] for state in seen} == {4}
+    assert {state["total"] for state in seen} == {5}
 
 
 @pytest.mark.parametrize("name", ["pytest_run_parallel", "PyTest.Run-Parallel", "packaging"])

@@ -18,6 +18,7 @@ from ftdemo.stress import SCHEMA, TargetError, stress
 from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
 from ftdemo.stress.survey import owner
+from ftdemo.stress.tsan import reports
 
 HERE = Path(__file__).parent.parent
 
@@ -336,3 +337,27 @@ def test_form_reads_iterators_and_nested_containers_up_to_a_bound():
 
 def test_addresses_do_not_count():
     assert form(f"<thing at {hex(2**40)}>", Labels()) == form(f"<thing at {hex(2**41)}>", Labels())
+
+
+TSAN = """
+ftdemo stress: ["add(1)", "add(1)"]
+==================
+WARNING: ThreadSanitizer: data race (pid=1)
+  Write of size 8 at 0x7fff by thread T2:
+    #0 memcpy <null> (libtsan.so.2+0x1)
+    #1 add csrc/counter.c:22 (_core.cpython-314t-x86_64-linux-gnu.so+0x2)
+    #2 _PyEval_Vector Python/ceval.c:2113 (python3.14t+0x3)
+==================
+==================
+WARNING: ThreadSanitizer: data race (pid=1)
+  Read of size 8 at 0x7fff by thread T1:
+    #0 _PyEval_Vector Python/ceval.c:2113 (python3.14t+0x3)
+==================
+"""
+
+
+def test_report_of_thread_sanitizer_has_the_pair_and_the_line_in_the_target():
+    (report,) = reports(TSAN, ["acme._core"])
+    assert report.labels == ("add(1)", "add(1)")
+    assert report.place == "csrc/counter.c:22"
+    assert list(reports(TSAN, ["other"])) == []

@@ -23,6 +23,7 @@ from ftdemo.stress import survey
 from ftdemo.stress.meetings import Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
 from ftdemo.stress.outcomes import Form, text
+from ftdemo.stress.tsan import MARK
 from ftdemo.threadsafety import level_of
 
 FIRST_LOOK = 200  # meetings
@@ -31,8 +32,6 @@ MOST_MEETINGS = 2000  # in a batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding with
 MOST_FINDINGS = 10  # of a subject; then what else there is, is no news
 LIMIT = 3.0  # seconds for a step, of which each takes a tenth of one
-
-MARK = "ftdemo stress: "
 
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT

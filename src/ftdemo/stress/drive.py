@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ftdemo.stress import children
+from ftdemo.stress import children, tsan
 from ftdemo.stress.children import Ending, Line, error_text
 from ftdemo.stress.results import KINDS, Counts, Finding, Kind
 from ftdemo.stress.session import Subject, TargetSession
@@ -86,6 +86,7 @@ class Driver:
         self._pairs: set[tuple[str, ...]] = set()
         self._meetings = 0
         self._candidates: list[_Candidate] = []
+        self._races: set[str] = set()  # where ThreadSanitizer saw one
         self._hung: Counter[str] = Counter()
 
     def survey(self) -> bool:
@@ -205,6 +206,12 @@ class Driver:
             done=[list(labels) for labels in self._done],
         )
         ending = children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
+        for labels, place, text in tsan.reports(ending.errors, self._of.target.modules):
+            if place not in self._races:
+                self._races.add(place)
+                outcome = {"object": self._subject.constructor, "error": text}
+                shown = _Shown(outcome, 1, max(self._meetings, 1), "data-race")
+                self._run.add_finding(self._finding(shown, labels, max(2, len(labels))))
         if ending.kind == "done":
             return 1.0, None
         if ending.last[0] not in {"begin", "meetings"}:
