@@ -2,7 +2,7 @@
  *
  * Every method that reads or writes a counter's value does so in a critical
  * section of that counter, and a method of two counters in one of both. On a
- * build with the GIL a section is a plain block: there, the GIL is the lock. */
+ * build with the GIL a section is a plain block: the GIL is the lock. */
 
 #include <Python.h>
 
@@ -175,7 +175,7 @@ core_exec(PyObject *module)
 }
 
 /* Without Py_mod_gil, a free-threaded Python that imports this module turns
- * the GIL on for the whole process. The slot is a promise: the locks keep it. */
+ * the GIL on for the whole process. It is a promise that the locks keep. */
 static PyModuleDef_Slot core_slots[] = {
     {Py_mod_exec, core_exec},
 #ifdef Py_mod_gil /* since 3.13 */

@@ -361,7 +361,7 @@ call(Thing *self, PyObject *callback)
 """,
 )
 def python_under_mutex(source: Source) -> Iterator[Found]:
-    """Python code under a lock of one's own may want the same lock, or wait for a thread that does."""
+    """Python code that runs under a native lock may want the same lock, or wait for a thread that does."""
     for function in source.functions:
         seen = set()
         for event in function.events:
