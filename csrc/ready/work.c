@@ -1,9 +1,9 @@
 /* Native work that touches no Python object: nothing to lock.
  *
- * All it uses is its own: arguments and locals. It detaches: a thread
- * that wants the GIL or, without one, must stop all threads, such as for
- * a garbage collection, waits for each that is attached. The legacy twin is the same
- * file. Read next: module.c, docs/porting.md. */
+ * All it uses is its own: arguments and locals. It detaches: a thread that
+ * wants the GIL, or that must stop all threads to collect garbage, waits for
+ * each that is attached. The legacy twin is the same file.
+ * Read next: module.c, docs/porting.md. */
 
 #include "module.h"
 
