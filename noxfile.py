@@ -164,7 +164,8 @@ def mutants(session: nox.Session) -> None:
 
     Takes the arguments of tests/mutants/run.py: --repeat N, and names.
     """
-    session.install("--only-binary=hypothesis", *group("test"))
+    dependencies = PROJECT["project"]["dependencies"]
+    session.install("--only-binary=hypothesis", *group("test"), *dependencies)
     # The source lint's parser has no wheels for free-threaded builds: it runs on nox's Python.
     linter = fresh_environment(session, sys.executable)
     install_into(session, linter, *group("lint"), *group("test"), ".")
