@@ -32,7 +32,12 @@ for variable in [name for name in os.environ if name.startswith("PYTHON")]:
         del os.environ[variable]
 
 collect_ignore = (
-    ["test_negative_controls.py", "test_object_header.py", "test_single_phase.py"]
+    [
+        "test_negative_controls.py",
+        "test_object_header.py",
+        "test_single_phase.py",
+        "tool/test_stress.py",
+    ]
     if ABI3T
     else ["test_abi3t.py"]
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ftdemo import interpreter
+from ftdemo.own import ABI3T
 from ftdemo.stress.children import Line
 from ftdemo.stress.drive import Driver, until_done
 from ftdemo.stress.results import Result
@@ -76,15 +77,26 @@ def stress(
     with tempfile.TemporaryDirectory(prefix="ftdemo-stress-") as folder:
         found = [find(name, Path(folder)) for name in dict.fromkeys(targets)]
         run = Session(settings, progress)
-        if interpreter.FREE_THREADED and interpreter.cores() > 1:
+        reason = _why_not()
+        if reason:
+            run.skip_all(found, reason)
+        else:
             try:
                 _drive_all(run, found, jobs)
             except KeyboardInterrupt as interrupt:
                 raise InterruptedStress(run.result()) from interrupt
-        else:
-            one = "one core" if interpreter.FREE_THREADED else "this build always has the GIL"
-            run.skip_all(found, f"threads never run at the same time here: {one}")
     return run.result()
+
+
+def _why_not() -> str:
+    """Say why nothing can be driven; empty where it can."""
+    if not interpreter.FREE_THREADED:
+        return "threads never run at the same time here: this build always has the GIL"
+    if interpreter.cores() < 2:
+        return "threads never run at the same time here: there is one core"
+    if ABI3T:
+        return "the wheel for the stable ABI has no ftdemo._stress: install ftdemo from source"
+    return ""
 
 
 def list_types(target: str) -> list[str]:
