@@ -198,6 +198,36 @@ def test_interrupt_prints_what_was_seen_so_far(racing):
 
 
 @needs_threads
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for the child in /proc")
+def test_child_ends_with_its_parent():
+    command = [sys.executable, "-m", "ftdemo", "stress", "ftdemo._ready:Account", "--seconds", "60"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        own = Path(f"/proc/{process.pid}/task")
+        deadline = time.monotonic() + 60
+        seen, driving = set(), set()
+        while not driving and time.monotonic() < deadline:
+            # A child that surveys is gone after two seconds, one that drives goes on for a minute.
+            time.sleep(2)
+            started = " ".join(task.read_text() for task in own.glob("*/children")).split()
+            now = {pid for pid in started if "ftdemo.stress" in words_of(pid)}
+            seen, driving = now, now & seen
+        process.kill()
+    assert driving
+    deadline = time.monotonic() + 10
+    while any("ftdemo.stress" in words_of(pid) for pid in driving):
+        assert time.monotonic() < deadline, "the child goes on without its parent"
+        time.sleep(0.2)
+
+
+def words_of(pid):
+    """The command line of a process; nothing of one that has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+@needs_threads
 def test_ready_and_the_driver_itself_are_silent():
     for target in ("ftdemo._ready", "ftdemo._stress"):
         result = drive(target, 1.0)

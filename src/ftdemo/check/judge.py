@@ -3,8 +3,8 @@
 The GIL, once on, stays on for the life of a process. So one child imports module after module, and
 as long as the GIL is off at the end of a step, everything imported so far keeps it off. A step that
 ends otherwise is judged by a child that imports nothing else, and another child goes on with the
-rest. That asks for two processes a failure, not a process a module. Each is a task of its own, so
-that they can run at the same time.
+rest. So each failure takes two more children, and a module that passes takes none. Children are
+separate tasks, which can run at the same time.
 """
 
 import threading

@@ -19,8 +19,9 @@ from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
 
+from ftdemo.processes import end_with_parent
 from ftdemo.stress import survey
-from ftdemo.stress.meetings import Burst, Crew, Match, Numbers, Subject
+from ftdemo.stress.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
 from ftdemo.stress.outcomes import Form, text
 from ftdemo.stress.tsan import MARK
@@ -272,7 +273,7 @@ class Drive:
                 self._matches.clear()
             self._matches[labels] = match
             self._begin("oracle", labels)
-            match.ask(6)
+            match.ask(ASKED_FIRST)
         return match
 
     def _begin(self, phase: str, labels: Sequence[str], threads: int = 0) -> None:
@@ -417,6 +418,7 @@ def _after_fork_in_parent() -> None:
 def main() -> None:
     """Run the request."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    end_with_parent()
     reporter = Reporter(sys.argv[2])
     faulthandler.enable(ERRORS)
     if hasattr(os, "register_at_fork"):

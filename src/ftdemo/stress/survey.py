@@ -20,6 +20,7 @@ from ftdemo.stress import values
 from ftdemo.stress.meetings import Subject, observe, observe_one
 from ftdemo.stress.operations import Operation, OperationError, parse
 from ftdemo.stress.outcomes import Labels
+from ftdemo.stress.results import Skipped
 from ftdemo.threadsafety import level_of
 
 SLOW = 0.25  # seconds for a call that is too slow to be driven
@@ -94,13 +95,6 @@ class Found(TypedDict):
     level: str | None
 
 
-class Putaside(TypedDict):
-    """What is not driven, and why."""
-
-    operation: str
-    why: str
-
-
 class Something(NamedTuple):
     """A type or a module whose objects or functions may be driven, and how it is reached."""
 
@@ -110,15 +104,16 @@ class Something(NamedTuple):
     level: str | None
 
 
-def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], list[Putaside]]:
+def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], list[Skipped]]:
     """Import modules by name; what cannot be imported is put aside."""
-    imported, aside = [], []
+    imported: list[ModuleType] = []
+    aside: list[Skipped] = []
     for name in modules:
         try:
             imported.append(importlib.import_module(name))
         except BaseException as error:
             aside.append({"operation": f"import {name}", "why": _described(error)})
-    return imported, aside  # type: ignore[return-value]
+    return imported, aside
 
 
 def _described(error: BaseException) -> str:
