@@ -39,7 +39,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED)
 def stress(session: nox.Session) -> None:
-    """Check that importing acme keeps the GIL off, and let threads collide on its objects."""
+    """Check that the import keeps the GIL off, and let threads collide on shared objects."""
     install(session, "stress")
     session.run("ftdemo", "check", "acme")
     session.run("ftdemo", "stress", "acme", *session.posargs)

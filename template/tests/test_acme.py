@@ -1,4 +1,4 @@
-"""What a counter does, that threads may share it, and that importing acme keeps the GIL off."""
+"""A counter does what it says, threads may share it, and importing it keeps the GIL off."""
 
 import importlib.util
 import os
