@@ -15,7 +15,7 @@ import time
 
 import cereggii
 from peers import NAMES, limits
-from timing import Case, in_turn, statement, together
+from timing import Case, in_turn, refuse_if_the_gil_came_on, statement, together
 
 import ftdemo
 import ftdemo.legacy
@@ -111,8 +111,7 @@ def main() -> None:
             for kind in ("own", "one", "pair")
         },
     }
-    if interpreter.FREE_THREADED and interpreter.is_gil_enabled():
-        sys.exit("the GIL came on: no figure of this run is about threads without it")
+    refuse_if_the_gil_came_on()
     print(json.dumps(result))
 
 

@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from timing import Case, Times, in_turn, together
+from timing import Case, Times, in_turn, refuse_if_the_gil_came_on, together
 
-from ftdemo import Account, interpreter
+from ftdemo import Account
 
 SOURCES = Path(__file__).parent.parent / "csrc"
 ONE = "import importlib, sys; importlib.import_module(sys.argv[1]); sys._is_gil_enabled()"
@@ -107,10 +107,10 @@ def lint(times: int) -> Times:
 
 def main() -> None:
     name, times, *packages = sys.argv[1:]
-    if interpreter.FREE_THREADED and interpreter.is_gil_enabled():
-        sys.exit("the GIL came on: no figure of this run is about threads without it")
     command = {"check": check, "stress": stress, "lint": lint}[name]
-    print(json.dumps(command(int(times), *packages)))
+    found = command(int(times), *packages)
+    refuse_if_the_gil_came_on()
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

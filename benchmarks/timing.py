@@ -6,11 +6,13 @@ window, in another order each time, and a ratio is one of two figures of the sam
 
 import random
 import statistics
+import sys
 import time
 import timeit
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
 from ftdemo.threads import in_threads
 
 # Runs so many operations, and gives the seconds that they took.
@@ -74,3 +76,9 @@ def minus(times: list[float], others: list[float]) -> list[float]:
 def ratios(times: list[float], others: list[float]) -> list[float]:
     """Divide, window by window, by what is more than nothing."""
     return [each / other for each, other in zip(times, others, strict=True) if other > 0]
+
+
+def refuse_if_the_gil_came_on() -> None:
+    """End a process whose figures are worthless, and say so."""
+    if FREE_THREADED and is_gil_enabled():
+        sys.exit("the GIL came on: no figure of this run is about threads without it")
