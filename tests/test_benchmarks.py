@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-BENCHMARKS = (
-    next(p for p in Path(__file__).parents if (p / "pyproject.toml").exists()) / "benchmarks"
-)
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 if not BENCHMARKS.exists():
     pytest.skip("the benchmarks are not beside the tests", allow_module_level=True)
 
