@@ -64,14 +64,32 @@ def test_the_import_check_prints_what_the_readme_says(fresh_python):
     assert fresh_python("-m", "ftdemo").stdout.splitlines()[1:] == table
 
 
-def test_the_lint_prints_what_the_documents_say(fresh_python, monkeypatch):
+LINTED = sorted({line for code in blocks("console") for line in code.values[0].splitlines()[:1]
+                 if line.startswith("$ ftdemo lint ")})  # fmt: skip
+
+
+@pytest.mark.parametrize("line", LINTED)
+def test_the_lint_prints_what_the_documents_say(fresh_python, monkeypatch, line):
     pytest.importorskip("tree_sitter", reason="it has no wheels for free-threaded builds")
     monkeypatch.chdir(PROJECT)
-    command = "ftdemo lint csrc/legacy/intern.c"
     codes = [code for block in blocks("console") for code in block.values]
-    shown = [code for code in codes if code.startswith(f"$ {command}\n")]
-    assert len(shown) == 2
-    assert {f"$ {command}\n" + fresh_python("-m", *command.split()).stdout} == set(shown)
+    shown = {code for code in codes if code.startswith(f"{line}\n")}
+    words = shlex.split(line.removeprefix("$ "))
+    assert {f"{line}\n" + fresh_python("-m", *words).stdout} == shown
+
+
+@pytest.mark.free_threaded
+@pytest.mark.parametrize(("twin", "code"), [("legacy", 1), ("ready", 0)])
+def test_stress_finds_what_the_port_mended(fresh_python, twin, code):
+    """It prints what the document says, but for numbers."""
+    command = f'ftdemo stress "ftdemo._{twin}:Tickets(0, 50)" --seconds 3 --seed 7'
+    done = fresh_python("-m", *shlex.split(command))
+
+    def without_numbers(text):
+        return [" ".join(re.sub(r"\d[\d,.]*", "N", line).split()) for line in text.splitlines()]
+
+    assert done.returncode == code
+    assert without_numbers(done.stdout) == without_numbers(console(command))
 
 
 def test_the_matrix_is_what_the_document_says(fresh_python, tmp_path, monkeypatch):

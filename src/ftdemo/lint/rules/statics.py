@@ -298,7 +298,12 @@ def mt_unsafe_libc(source: Source) -> Iterator[Found]:
         told = set()
         for event in function.events:
             name = event.name.removeprefix("std::")
-            if name in told or event.kind != "call" or name not in UNSAFE_LIBC or name in source.by_name:
+            if (
+                name in told
+                or event.kind != "call"
+                or name not in UNSAFE_LIBC
+                or name in source.by_name
+            ):
                 continue
             called = event.node.get("function")
             if called is None or called.kind == "field_expression":
