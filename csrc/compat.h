@@ -94,8 +94,9 @@ compact_value(PyObject *op, int64_t *value)
 #endif
 
 /* Instances. abi3t hides PyObject: there a struct holds the data alone, which
- * lies behind the object, in a place that the type knows. OBJECT_CAST(Account,
- * op) is ((Account *)(op)) for a type that derives from object directly. */
+ * lies behind the object, in a place that the type knows; that is what a spec
+ * with a negative basicsize asks for. OBJECT_CAST(Account, op) is
+ * ((Account *)(op)) for a type that derives from object directly. */
 #ifdef Py_TARGET_ABI3T
 #undef PyObject_HEAD
 #define PyObject_HEAD
@@ -112,6 +113,16 @@ object_data(PyObject *op)
     }
     return PyObject_GetTypeData(op, type);
 }
+
+static inline PyObject *
+type_from_module_and_spec(PyObject *module, PyType_Spec *spec, PyObject *bases)
+{
+    PyType_Spec adapted = *spec;
+    adapted.basicsize = -spec->basicsize;
+    return PyType_FromModuleAndSpec(module, &adapted, bases);
+}
+
+#define PyType_FromModuleAndSpec type_from_module_and_spec
 #else
 #define OBJECT_CAST(type, op) ((type *)(op))
 #endif
