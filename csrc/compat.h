@@ -96,7 +96,8 @@ compact_value(PyObject *op, int64_t *value)
 /* Instances. abi3t hides PyObject: there a struct holds the data alone, which
  * lies behind the object, in a place that the type knows; that is what a spec
  * with a negative basicsize asks for. OBJECT_CAST(Account, op) is
- * ((Account *)(op)) for a type that derives from object directly. */
+ * ((Account *)(op)) for a type that derives from object directly, and
+ * object_free() calls tp_free, a field that abi3t hides as well. */
 #ifdef Py_TARGET_ABI3T
 #undef PyObject_HEAD
 #define PyObject_HEAD
@@ -123,8 +124,16 @@ type_from_module_and_spec(PyObject *module, PyType_Spec *spec, PyObject *bases)
 }
 
 #define PyType_FromModuleAndSpec type_from_module_and_spec
+
+static inline void
+object_free(PyObject *op)
+{
+    freefunc tp_free = PyType_GetSlot(Py_TYPE(op), Py_tp_free);
+    tp_free(op);
+}
 #else
 #define OBJECT_CAST(type, op) ((type *)(op))
+#define object_free(op) (Py_TYPE(op)->tp_free(op))
 #endif
 
 /* A lock of one's own: PyMutex, one byte that needs no cleaning up, since

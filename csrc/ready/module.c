@@ -33,9 +33,8 @@ void
 object_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
-    freefunc tp_free = PyType_GetSlot(type, Py_tp_free);
     PyObject_GC_UnTrack(op);
-    tp_free(op);
+    object_free(op);
     Py_DECREF(type);
 }
 
