@@ -61,13 +61,12 @@ none_or_raise(outcome result)
 static PyObject *
 account_add(PyObject *op, PyObject *arg, int sign)
 {
-    Account *self = Account_CAST(op);
     int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
     }
-    result = add(self, sign * amount);
+    result = add(Account_CAST(op), sign * amount);
     return none_or_raise(result);
 }
 

@@ -164,6 +164,7 @@ signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void
 signal_dealloc(PyObject *op)
 {
+    PyObject_GC_UnTrack(op);
     Py_DECREF(Signal_CAST(op)->callbacks);
     object_dealloc(op);
 }

@@ -62,14 +62,13 @@ none_or_raise(outcome result)
 static PyObject *
 account_add(PyObject *op, PyObject *arg, int sign)
 {
-    Account *self = Account_CAST(op);
     int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
     }
     Py_BEGIN_CRITICAL_SECTION(op);
-    result = add_lock_held(self, sign * amount);
+    result = add_lock_held(Account_CAST(op), sign * amount);
     Py_END_CRITICAL_SECTION();
     return none_or_raise(result);
 }
