@@ -468,7 +468,7 @@ class TestBadInput:
         os.mkfifo(tmp_path / "fifo.c")
         assert lint([str(tmp_path)])["files"] == 1
         for path in (str(tmp_path / "fifo.c"), ""):
-            with pytest.raises(LintError, match="no(r| such file) (a|or) folder"):
+            with pytest.raises(LintError, match="folder: "):
                 lint([path])
 
     def test_thousands_of_sections_in_one_function_take_seconds(self, source):
