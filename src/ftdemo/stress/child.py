@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
@@ -331,16 +331,23 @@ class Drive:
     def _picture(self, match: Match, example: Form) -> dict[str, Any]:
         """Put an outcome into words: what each call gave, and what of the state is wrong."""
         expected = match.expected()
-        after = []
+        after: list[tuple[str, int, int]] = []
         names = self._objects(match)
-        for index, states in enumerate(example[1]):
-            for place, state in enumerate(states):
-                could = [form[1][index][place] for form in expected if index < len(form[1])]
-                if state not in could and index < len(names):
-                    label = self._subject.observers[place].label
-                    if names[index] == "y":
-                        label = mirrored(label, self._survey.namespace, self._example)
-                    after.append((label, index, place))
+
+        def places(wrong: Callable[[list[Form], Form], bool], forms: list[Form]) -> None:
+            for index, states in enumerate(example[1][: len(names)]):
+                for place, state in enumerate(states):
+                    could = [form[1][index][place] for form in forms if index < len(form[1])]
+                    if wrong(could, state):
+                        label = self._subject.observers[place].label
+                        if names[index] == "y":
+                            label = mirrored(label, self._survey.namespace, self._example)
+                        after.append((label, index, place))
+
+        places(lambda could, state: state not in could, expected)
+        if not after:  # each state comes of some order, but of no order do all come
+            alike = [form for form in expected if form[0] == example[0]]
+            places(lambda could, state: any(each != state for each in could), alike)
         after = after[:3]
 
         def words(form: Form) -> dict[str, Any]:
