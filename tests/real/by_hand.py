@@ -14,6 +14,7 @@ import builtins
 import importlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -22,10 +23,14 @@ from pathlib import Path
 BEGIN = '''\
 """{title}"""
 
-import random, re, sys, threading, time
+import sys, threading
+from random import choice, randrange
+from re import sub
+from time import monotonic, sleep
 import {top}
-from {module} import *
-globals().update({{k: v for k, v in vars(sys.modules["{module}"]).items() if k[:2] != "__"}})
+import {module} as target
+
+globals().update({{name: value for name, value in vars(target).items() if name[:2] != "__"}})
 
 seconds = {seconds}
 
@@ -43,8 +48,8 @@ def arrive(here, n):
     while len(here) < n:
         spins += 1
         if spins > 1000:
-            time.sleep(0)
-    for _ in range(random.randrange(12)):
+            sleep(0)
+    for _ in range(randrange(12)):
         pass
 
 def together(functions):
@@ -71,7 +76,7 @@ def shown(value, n):
             text += repr(value)
         except BaseException as error:
             text += type(error).__name__
-    return re.sub("0x[0-9a-f]{{5,}}", "0x", text).replace(str(n), "n")
+    return sub("0x[0-9a-f]{5,}", "0x", text).replace(str(n), "n")
 
 def outcome(x, y, n, results):
     texts = [shown(value, n) for value in results]
@@ -116,7 +121,7 @@ def attempt(call, x, y, n):
     except BaseException as error:
         return error.with_traceback(None)
 
-last = [10**6]
+last = [10**15]
 def number():
     last[0] += 1
     return last[0]
@@ -129,8 +134,8 @@ if len(in_turn(known)) > 1:  # values that differ each time: compare types alone
     known |= in_turn(known)
 
 seen, meetings, example = 0, 0, None
-end = time.monotonic() + seconds
-while time.monotonic() < end and (seen < 3 or meetings < 500):
+end = monotonic() + seconds
+while monotonic() < end and (seen < 3 or meetings < 500):
     shared = [(make(), make(), number(), []) for _ in range(100)]
     results = [[] for _ in calls]
 
@@ -155,7 +160,7 @@ if seen:  # what is rare in turn, too, is no race
 print("seen", seen, "of", meetings, example, flush=True)
 '''
 
-CRASHES = '''\
+CRASHES = """\
 import faulthandler, os
 faulthandler.enable()
 
@@ -170,21 +175,21 @@ def burst(i, x, y, n, count, turns):
                     if isinstance(error, SystemError):
                         print("SystemError", error, flush=True)
                         os._exit(99)
-        mine = random.choice(calls)
+        mine = choice(calls)
 
 class NoTurns:
     def __enter__(self): pass
     def __exit__(self, *error): pass
 
 def loose(turns, seconds):
-    end = time.monotonic() + seconds
+    end = monotonic() + seconds
     objects = 0
-    while time.monotonic() < end:
+    while monotonic() < end:
         shared = [(make(), make(), objects * 100 + 10**6 + i, []) for i in range(20)]
         def run(i):
             for x, y, n, here in shared:
                 arrive(here, threads)
-                burst(i, x, y, n, {count}, turns)
+                burst(i, x, y, n, 50, turns)
         together([lambda i=i: run(i) for i in range(threads)])
         objects += 20
     return objects
@@ -192,11 +197,11 @@ def loose(turns, seconds):
 # One thread makes all calls; then threads take turns; then they do not.
 for x, y in [(make(), make()) for _ in range(50)]:
     for i in range(threads):
-        burst(i, x, y, 10**6, {count}, NoTurns())
+        burst(i, x, y, 10**6, 50, NoTurns())
 loose(threading.Lock(), 1)
 print("fine in turn", flush=True)
 print("seen 0 of", loose(NoTurns(), seconds), flush=True)
-'''
+"""
 
 
 def plain(label: str, module: object, example: object) -> list[str]:
@@ -250,11 +255,12 @@ def write(finding: dict, seconds: float) -> str:
     looks = []
     if outcome:
         for i, label in enumerate(finding["outcome"]["state"]):
-            looks += [define(f"look_{i}_{j}", b) for j, b in enumerate(plain(label, module, example))]
+            looks += [
+                define(f"look_{i}_{j}", b) for j, b in enumerate(plain(label, module, example))
+            ]
+    title = f"{finding['type']}: {finding['kind']}: {' | '.join(finding['operations'])}"
     text = BEGIN.format(
-        title=f"{finding['type']}: {finding['kind']}: {' | '.join(finding['operations'])[:120]}".replace(
-            "\\", "\\\\"
-        ).replace('"', "'"),
+        title=title.replace("\\", "\\\\").replace('"', "'"),
         top=top,
         module=place,
         seconds=seconds,
@@ -264,20 +270,27 @@ def write(finding: dict, seconds: float) -> str:
         threads=finding["threads"],
     )
     if outcome:
-        return text + f"looks = [{', '.join(looks)}]\n\n" + OUTCOMES.replace("{{", "{").replace("}}", "}")
-    return text + CRASHES.replace("{count}", "50")
+        return text + f"looks = [{', '.join(looks)}]\n\n" + OUTCOMES
+    return text + CRASHES
 
 
 def target_of(finding: dict) -> str:
-    import shlex
-
+    """The target that the finding's command names."""
     return shlex.split(finding["again"])[2]
 
 
 def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
     """Write and run a program in a folder of its own; say whether the finding shows, and what."""
     written = subprocess.run(
-        [sys.executable, "-X", "gil=0", __file__, "--program", str(program), f"--seconds={seconds}"],
+        [
+            sys.executable,
+            "-X",
+            "gil=0",
+            __file__,
+            "--program",
+            str(program),
+            f"--seconds={seconds}",
+        ],
         input=json.dumps(finding),
         capture_output=True,
         text=True,
@@ -335,7 +348,9 @@ def main() -> int:
                 finding["by_hand"] = words if shown else ""
                 failed += not shown
                 what = " | ".join(finding["operations"])[:100]
-                print("yes" if shown else "NO ", path.stem, number, finding["type"], what, "->", words)
+                print(
+                    "yes" if shown else "NO ", path.stem, number, finding["type"], what, "->", words
+                )
                 sys.stdout.flush()
             if path.exists() and os.access(path, os.W_OK):
                 path.write_text(json.dumps(result), "utf-8")
