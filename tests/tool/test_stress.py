@@ -55,6 +55,7 @@ ASIDE = {
     "EndsProcess": ("at_once()", "ends the process"),
     "CrashesAlone": ("crash()", "crashes in one thread"),
     "ClosesDescriptors": ("output()", "closes file descriptors"),
+    "Forks": ("spawn()", "starts a process"),
 }
 
 

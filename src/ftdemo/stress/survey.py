@@ -574,12 +574,13 @@ def _changed(before: tuple[object, ...]) -> str:
                 continue
             os.dup2(null, descriptor)
         return "closes file descriptors of the process"
-    if after[4] != before[4]:
-        return "forks"
     if after[5] and not before[5]:
         with contextlib.suppress(ChildProcessError):
             while True:  # what does not end blocks, and is put aside for that
                 os.waitpid(-1, 0)
+    if after[4] != before[4]:
+        return "forks"
+    if after[5] and not before[5]:
         return "starts a process"
     if after[3] != before[3]:
         os.chdir(str(before[3]))
