@@ -84,6 +84,7 @@ class Drive:
         self._numbers = Numbers()
         self._matches: dict[tuple[str, ...], Match] = {}
         self._done = {tuple(labels) for labels in request["done"]}
+        self._crashed = [set(_parts(labels)) for labels in request["crashed"]]
         self._findings = 0
         self._measured: set[tuple[tuple[str, ...], int]] = set()
         self._found_parts: list[tuple[str, ...]] = []
@@ -103,7 +104,9 @@ class Drive:
             self._say_operations()
             return
         observers = [self._parse(label) for label in request["observers"]]
-        self._subject = Subject(make, tuple(observers))
+        self._siblings = self._survey.siblings_of(request["constructor"])
+        make_two = self._siblings or (lambda: (make(), make()))
+        self._subject = Subject(make, make_two, tuple(observers))
         self._found = request["operations"] or []
         self._start = time.perf_counter()
         match request["task"]:
@@ -171,8 +174,8 @@ class Drive:
             rank = 3 - one["writes"] - other["writes"]
             if one is other:
                 rank -= 1
-            if one["fails"] or other["fails"]:
-                rank += 1
+            rank += one["fails"] or other["fails"]
+            rank += one["variant"] or other["variant"]
             a, b = one["label"], other["label"]
             mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
             for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
@@ -182,7 +185,7 @@ class Drive:
                     yield rank, pair
 
     def _mirrored(self, label: str) -> str:
-        if not re.search(r"\by\b", label):
+        if not self._siblings and not re.search(r"\by\b", label):
             return label  # nothing of it would change for the other object
         return mirrored(label, self._survey.namespace, self._example)
 
@@ -191,7 +194,7 @@ class Drive:
 
         For a type of many operations there is no time for all; these are drawn.
         """
-        labels = [each["label"] for each in self._found if each["collides"]]
+        labels = [each["label"] for each in self._found if each["collides"] and not each["variant"]]
         if len(labels) > 6:
             return
         most = min(4, self._request["threads"])
@@ -287,19 +290,26 @@ class Drive:
 
     def _look(self, labels: tuple[str, ...], most: int) -> None:
         """Collide once, and report what came of it."""
-        if labels in self._done or self._findings >= MOST_FINDINGS:
+        if self._is_over(labels) or self._findings >= MOST_FINDINGS:
             return
         match = self._match(labels)
         times = max(10, min(most, int(BATCH_SECONDS / match.cost)))
         self._begin("collide", labels)
         tally = match.collide(times, self._chance.randrange(2**32))
         self._say("meetings", times)
+        if match.refused:
+            self._say("refused", labels, match.refused)
         if tally.seen:
             self._done.add(labels)
             self._findings += 1
             if not any("; " in label for label in labels):
                 self._found_parts.append(labels)
             self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
+
+    def _is_over(self, labels: tuple[str, ...]) -> bool:
+        """Whether these have been seen to go wrong, or have in them what crashes."""
+        parts = _parts(labels)
+        return labels in self._done or any(crashed <= parts for crashed in self._crashed)
 
     def _confirm(self, labels: Sequence[str]) -> None:
         """Collide until it is clear how often no order explains what comes, and ask as often."""
@@ -369,7 +379,7 @@ class Drive:
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
         """Let threads loose on fresh objects, and report what is broken in the end."""
-        if labels in self._done:
+        if self._is_over(labels):
             return
         operations = [self._parse(label) for label in labels]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
@@ -395,20 +405,24 @@ class Drive:
         operations = [self._parse(label) for label in labels]
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
-        seen, runs, words = 0, 0, ""
+        seen, runs, rounds, words = 0, 0, 0, ""
         self._begin("control" if in_turn else "burst", labels, threads)
         objects, calls = burst.size()
         while self._spent() < 1:
             self._begin("control" if in_turn else "burst", labels, threads)
             seed = int(self._request["seed"]) + runs
             broken = burst.run(objects, calls, seed, in_turn=in_turn)
-            if not broken and not in_turn and not runs:
+            if not broken and not in_turn and rounds % 4 == 0:
                 broken = burst.grows(objects, calls, seed)
-            runs += objects
+            runs, rounds = runs + objects, rounds + 1
             self._say("meetings", objects)
             if broken:
                 seen, words = seen + 1, broken
         self._say("broken_again", seen, runs, words)
+
+
+def _parts(labels: Sequence[str]) -> set[str]:
+    return {part for label in labels for part in label.split("; ")}
 
 
 def _after_fork_in_parent() -> None:
