@@ -23,7 +23,7 @@ from ftdemo.processes import end_with_parent
 from ftdemo.stress import survey
 from ftdemo.stress.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
-from ftdemo.stress.outcomes import Form, text
+from ftdemo.stress.outcomes import ANY, Form, matches, text
 from ftdemo.stress.tsan import MARK
 from ftdemo.threadsafety import level_of
 
@@ -77,8 +77,8 @@ class Drive:
         module = importlib.import_module(request["module"])
         for other in request["imports"]:
             importlib.import_module(other)
-        own = survey.owner(request["own"])
-        self._survey = survey.Survey(module, own, self._say, dict(request["aside"]))
+        self._own = survey.owner(request["own"])
+        self._survey = survey.Survey(module, self._own, self._say, dict(request["aside"]))
         self._chance = random.Random(request["seed"])
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
@@ -122,16 +122,30 @@ class Drive:
 
     def _say_constructors(self) -> None:
         expression = self._request["expression"]
+        if not expression:
+            found = self._survey.objects_for(self._request["functions"])
+            self._say("constructors", found, self._survey.aside)
+            return
         kind = eval(expression, self._survey.namespace)
         found = self._survey.constructors(kind, expression)
         self._say("constructors", found, self._survey.aside)
 
     def _say_operations(self) -> None:
         request = self._request
-        if request["only_functions"]:
+        kind = type(self._example)
+        if (
+            request["only_functions"]
+            and survey.is_extension_type(kind)
+            and self._own(kind.__module__)
+        ):
+            every, observers = self._survey.operations(
+                kind, request["constructor"], request["functions"]
+            )
+            names = set(request["functions"])
+            found = [each for each in every if names.intersection(each["names"])], observers
+        elif request["only_functions"]:
             found = self._survey.module_functions(request["functions"], request["constructor"])
         else:
-            kind = type(self._example)
             found = self._survey.operations(kind, request["constructor"], request["functions"])
             self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
         self._say("operations", *found, self._survey.aside, self._survey.derived)
@@ -341,24 +355,16 @@ class Drive:
     def _picture(self, match: Match, example: Form) -> dict[str, Any]:
         """Put an outcome into words: what each call gave, and what of the state is wrong."""
         expected = match.expected()
-        after = []
-        names = self._objects(match)
-        for index, states in enumerate(example[1]):
-            for place, state in enumerate(states):
-                could = [form[1][index][place] for form in expected if index < len(form[1])]
-                if state not in could and index < len(names):
-                    label = self._subject.observers[place].label
-                    if names[index] == "y":
-                        label = mirrored(label, self._survey.namespace, self._example)
-                    after.append((label, index, place))
-        after = after[:3]
+        # Compared with an order that gives the same results, or all: what is nearest to it.
+        same = [form for form in expected if matches(form[0], example[0])]
+        objects = 2 if any(each.uses_other for each in match.operations) else 1
+        wrong = min((_wrong_states(form, example, objects) for form in same or expected), key=len)
+        after = wrong[:3]
 
         def words(form: Form) -> dict[str, Any]:
             return {
-                "results": [text(result) for result in form[0]],
-                "after": [text(form[1][index][place]) for _, index, place in after]
-                if len(form[1]) == len(example[1])
-                else [],
+                "results": _texts(form),
+                "after": [text(_state(form, *where)) for where in after],
             }
 
         shown = []
@@ -370,12 +376,15 @@ class Drive:
             "object": self._request["constructor"],
             "threads": calls,
             **words(example),
-            "state": [label for label, _, _ in after],
+            "state": [self._observer(*where) for where in after],
             "in_any_order": shown,
         }
 
-    def _objects(self, match: Match) -> list[str]:
-        return ["x", "y"] if any(each.uses_other for each in match.operations) else ["x"]
+    def _observer(self, index: int, place: int) -> str:
+        label = self._subject.observers[place].label
+        if index == 0:
+            return label
+        return mirrored(label, self._survey.namespace, self._example)
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
         """Let threads loose on fresh objects, and report what is broken in the end."""
@@ -419,6 +428,37 @@ class Drive:
             if broken:
                 seen, words = seen + 1, broken
         self._say("broken_again", seen, runs, words)
+
+
+def _state(form: Form, index: int, place: int) -> Form:
+    """What one observer shows of one object; a pattern may leave out any of it."""
+    states = form[1]
+    if states is ANY or states[index] is ANY:
+        return ANY
+    return states[index][place]
+
+
+def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, int]]:
+    """Which states of the shared objects differ, as the number of the object and the observer."""
+    return [
+        (index, place)
+        for index in range(objects)
+        for place, state in enumerate(example[1][index])
+        if not matches(_state(form, index, place), state)
+    ]
+
+
+def _texts(form: Form) -> list[str]:
+    """Write down results; an int that is another one each time, by how far it is from the first."""
+    if form[0] is ANY:
+        return ["..."]
+    shown = [text(result) for result in form[0]]
+    for place, difference in enumerate(form[2][: len(shown)] if form[2] is not ANY else ()):
+        if form[0][place] == ("int", ANY) and isinstance(difference, int):
+            shown[place] = (
+                f"n {'+' if difference > 0 else '-'} {abs(difference)}" if difference else "n"
+            )
+    return shown
 
 
 def _parts(labels: Sequence[str]) -> set[str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ftdemo.stress import children, tsan
 from ftdemo.stress.children import Ending, Line, error_text
-from ftdemo.stress.results import KINDS, Counts, Finding, Kind
+from ftdemo.stress.results import FEW, KINDS, Counts, Finding, Kind
 from ftdemo.stress.session import Subject, TargetSession
 
 MOST_RESTARTS = 40  # of the child of one subject, each after a crash or a hang
@@ -143,6 +143,8 @@ class Driver:
                 "pairs": len(self._pairs),
                 "meetings": self._meetings,
             }
+            if self._meetings < FEW:
+                self.aside["*"] = f"only {self._meetings} meetings: too few to say anything"
             self._run.add_type(counts, self.aside)
 
     def _heed_levels(self) -> None:

@@ -290,6 +290,19 @@ class Survey:
             self.aside[f"{expression}(...)"] = f"no arguments found to make one with ({reason})"
         return _different(works)
 
+    def objects_for(self, functions: Sequence[str]) -> list[str]:
+        """Find expressions that make objects of the module's types which functions take."""
+        found = []
+        for each in find_types([self.module], self._own):
+            kind = vars(self.module)[each.expression]
+            for constructor in self.constructors(kind, each.expression)[:1]:
+                make = self.constructor_of(constructor)
+                example = make()
+                if any(list(self._try_function(f, kind, make, example)) for f in functions):
+                    found.append(constructor)
+        self.aside.clear()  # of types that nobody has asked for
+        return found
+
     def operations(
         self, kind: type, constructor: str, functions: Sequence[str]
     ) -> tuple[list[Found], list[str]]:
