@@ -14,7 +14,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ftdemo.processes import end_with_parent
 from ftdemo.stress import survey
 from ftdemo.stress.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
-from ftdemo.stress.outcomes import Form, text
+from ftdemo.stress.outcomes import ANY, Form, matches, text
 from ftdemo.stress.tsan import MARK
 from ftdemo.threadsafety import level_of
 
@@ -77,13 +77,14 @@ class Drive:
         module = importlib.import_module(request["module"])
         for other in request["imports"]:
             importlib.import_module(other)
-        own = survey.owner(request["own"])
-        self._survey = survey.Survey(module, own, self._say, dict(request["aside"]))
+        self._own = survey.owner(request["own"])
+        self._survey = survey.Survey(module, self._own, self._say, dict(request["aside"]))
         self._chance = random.Random(request["seed"])
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
         self._matches: dict[tuple[str, ...], Match] = {}
         self._done = {tuple(labels) for labels in request["done"]}
+        self._crashed = [set(_parts(labels)) for labels in request["crashed"]]
         self._findings = 0
         self._measured: set[tuple[tuple[str, ...], int]] = set()
         self._found_parts: list[tuple[str, ...]] = []
@@ -103,7 +104,9 @@ class Drive:
             self._say_operations()
             return
         observers = [self._parse(label) for label in request["observers"]]
-        self._subject = Subject(make, tuple(observers))
+        self._siblings = self._survey.siblings_of(request["constructor"])
+        make_two = self._siblings or (lambda: (make(), make()))
+        self._subject = Subject(make, make_two, tuple(observers))
         self._found = request["operations"] or []
         self._start = time.perf_counter()
         match request["task"]:
@@ -119,16 +122,30 @@ class Drive:
 
     def _say_constructors(self) -> None:
         expression = self._request["expression"]
+        if not expression:
+            found = self._survey.objects_for(self._request["functions"])
+            self._say("constructors", found, self._survey.aside)
+            return
         kind = eval(expression, self._survey.namespace)
         found = self._survey.constructors(kind, expression)
         self._say("constructors", found, self._survey.aside)
 
     def _say_operations(self) -> None:
         request = self._request
-        if request["only_functions"]:
+        kind = type(self._example)
+        if (
+            request["only_functions"]
+            and survey.is_extension_type(kind)
+            and self._own(kind.__module__)
+        ):
+            every, observers = self._survey.operations(
+                kind, request["constructor"], request["functions"]
+            )
+            names = set(request["functions"])
+            found = [each for each in every if names.intersection(each["names"])], observers
+        elif request["only_functions"]:
             found = self._survey.module_functions(request["functions"], request["constructor"])
         else:
-            kind = type(self._example)
             found = self._survey.operations(kind, request["constructor"], request["functions"])
             self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
         self._say("operations", *found, self._survey.aside, self._survey.derived)
@@ -171,8 +188,8 @@ class Drive:
             rank = 3 - one["writes"] - other["writes"]
             if one is other:
                 rank -= 1
-            if one["fails"] or other["fails"]:
-                rank += 1
+            rank += one["fails"] or other["fails"]
+            rank += one["variant"] or other["variant"]
             a, b = one["label"], other["label"]
             mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
             for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
@@ -182,7 +199,7 @@ class Drive:
                     yield rank, pair
 
     def _mirrored(self, label: str) -> str:
-        if not re.search(r"\by\b", label):
+        if not self._siblings and not re.search(r"\by\b", label):
             return label  # nothing of it would change for the other object
         return mirrored(label, self._survey.namespace, self._example)
 
@@ -191,7 +208,7 @@ class Drive:
 
         For a type of many operations there is no time for all; these are drawn.
         """
-        labels = [each["label"] for each in self._found if each["collides"]]
+        labels = [each["label"] for each in self._found if each["collides"] and not each["variant"]]
         if len(labels) > 6:
             return
         most = min(4, self._request["threads"])
@@ -287,19 +304,26 @@ class Drive:
 
     def _look(self, labels: tuple[str, ...], most: int) -> None:
         """Collide once, and report what came of it."""
-        if labels in self._done or self._findings >= MOST_FINDINGS:
+        if self._is_over(labels) or self._findings >= MOST_FINDINGS:
             return
         match = self._match(labels)
         times = max(10, min(most, int(BATCH_SECONDS / match.cost)))
         self._begin("collide", labels)
         tally = match.collide(times, self._chance.randrange(2**32))
         self._say("meetings", times)
+        if match.refused:
+            self._say("refused", labels, match.refused)
         if tally.seen:
             self._done.add(labels)
             self._findings += 1
             if not any("; " in label for label in labels):
                 self._found_parts.append(labels)
             self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
+
+    def _is_over(self, labels: tuple[str, ...]) -> bool:
+        """Whether these have been seen to go wrong, or have in them what crashes."""
+        parts = _parts(labels)
+        return labels in self._done or any(crashed <= parts for crashed in self._crashed)
 
     def _confirm(self, labels: Sequence[str]) -> None:
         """Collide until it is clear how often no order explains what comes, and ask as often."""
@@ -331,31 +355,16 @@ class Drive:
     def _picture(self, match: Match, example: Form) -> dict[str, Any]:
         """Put an outcome into words: what each call gave, and what of the state is wrong."""
         expected = match.expected()
-        after: list[tuple[str, int, int]] = []
-        names = self._objects(match)
-
-        def places(wrong: Callable[[list[Form], Form], bool], forms: list[Form]) -> None:
-            for index, states in enumerate(example[1][: len(names)]):
-                for place, state in enumerate(states):
-                    could = [form[1][index][place] for form in forms if index < len(form[1])]
-                    if wrong(could, state):
-                        label = self._subject.observers[place].label
-                        if names[index] == "y":
-                            label = mirrored(label, self._survey.namespace, self._example)
-                        after.append((label, index, place))
-
-        places(lambda could, state: state not in could, expected)
-        if not after:  # each state comes of some order, but of no order do all come
-            alike = [form for form in expected if form[0] == example[0]]
-            places(lambda could, state: any(each != state for each in could), alike)
-        after = after[:3]
+        # Compared with an order that gives the same results, or all: what is nearest to it.
+        same = [form for form in expected if matches(form[0], example[0])]
+        objects = 2 if any(each.uses_other for each in match.operations) else 1
+        wrong = min((_wrong_states(form, example, objects) for form in same or expected), key=len)
+        after = wrong[:3]
 
         def words(form: Form) -> dict[str, Any]:
             return {
-                "results": [text(result) for result in form[0]],
-                "after": [text(form[1][index][place]) for _, index, place in after]
-                if len(form[1]) == len(example[1])
-                else [],
+                "results": _texts(form),
+                "after": [text(_state(form, *where)) for where in after],
             }
 
         shown = []
@@ -367,16 +376,19 @@ class Drive:
             "object": self._request["constructor"],
             "threads": calls,
             **words(example),
-            "state": [label for label, _, _ in after],
+            "state": [self._observer(*where) for where in after],
             "in_any_order": shown,
         }
 
-    def _objects(self, match: Match) -> list[str]:
-        return ["x", "y"] if any(each.uses_other for each in match.operations) else ["x"]
+    def _observer(self, index: int, place: int) -> str:
+        label = self._subject.observers[place].label
+        if index == 0:
+            return label
+        return mirrored(label, self._survey.namespace, self._example)
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
         """Let threads loose on fresh objects, and report what is broken in the end."""
-        if labels in self._done:
+        if self._is_over(labels):
             return
         operations = [self._parse(label) for label in labels]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
@@ -402,20 +414,55 @@ class Drive:
         operations = [self._parse(label) for label in labels]
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
-        seen, runs, words = 0, 0, ""
+        seen, runs, rounds, words = 0, 0, 0, ""
         self._begin("control" if in_turn else "burst", labels, threads)
         objects, calls = burst.size()
         while self._spent() < 1:
             self._begin("control" if in_turn else "burst", labels, threads)
             seed = int(self._request["seed"]) + runs
             broken = burst.run(objects, calls, seed, in_turn=in_turn)
-            if not broken and not in_turn and not runs:
+            if not broken and not in_turn and rounds % 4 == 0:
                 broken = burst.grows(objects, calls, seed)
-            runs += objects
+            runs, rounds = runs + objects, rounds + 1
             self._say("meetings", objects)
             if broken:
                 seen, words = seen + 1, broken
         self._say("broken_again", seen, runs, words)
+
+
+def _state(form: Form, index: int, place: int) -> Form:
+    """What one observer shows of one object; a pattern may leave out any of it."""
+    states = form[1]
+    if states is ANY or states[index] is ANY:
+        return ANY
+    return states[index][place]
+
+
+def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, int]]:
+    """Which states of the shared objects differ, as the number of the object and the observer."""
+    return [
+        (index, place)
+        for index in range(objects)
+        for place, state in enumerate(example[1][index])
+        if not matches(_state(form, index, place), state)
+    ]
+
+
+def _texts(form: Form) -> list[str]:
+    """Write down results; an int that is another one each time, by how far it is from the first."""
+    if form[0] is ANY:
+        return ["..."]
+    shown = [text(result) for result in form[0]]
+    for place, difference in enumerate(form[2][: len(shown)] if form[2] is not ANY else ()):
+        if form[0][place] == ("int", ANY) and isinstance(difference, int):
+            shown[place] = (
+                f"n {'+' if difference > 0 else '-'} {abs(difference)}" if difference else "n"
+            )
+    return shown
+
+
+def _parts(labels: Sequence[str]) -> set[str]:
+    return {part for label in labels for part in label.split("; ")}
 
 
 def _after_fork_in_parent() -> None:

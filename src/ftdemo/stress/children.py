@@ -27,7 +27,7 @@ Line = list[Any]
 class Ending(NamedTuple):
     """How a child ended: what it said last, and what it, or CPython for it, wrote to stderr.
 
-    kind is "done", "crash", "hang" or "exit".
+    kind is "done", "crash", "hang", "exit", or "error" for an exception of Python's.
     """
 
     kind: str
@@ -88,6 +88,8 @@ def run(
     words = processes.ending(status, 0)
     if status < 0 or fatal or status >= 0x80000000:
         return Ending("crash", words, last, written)
+    if status == 1 and "Traceback (most recent call last)" in written:
+        return Ending("error", written.strip().rpartition("\n")[2], last, written)
     return Ending("exit", words, last, written)
 
 

@@ -10,7 +10,7 @@ from rich.progress import Progress as Bar
 
 from ftdemo import exit_codes, github, terminal
 from ftdemo.interpreter import heading
-from ftdemo.stress.results import KINDS, Finding, Result
+from ftdemo.stress.results import FEW, KINDS, Finding, Result
 from ftdemo.stress.session import Progress
 
 MOST_ORDERS = 4
@@ -18,10 +18,11 @@ MOST_SKIPPED = 12
 
 
 def exit_code(result: Result) -> int:
-    """0 no race was seen; 1 one was; 3 nothing was driven."""
+    """0 no race was seen; 1 one was; 3 nothing was driven, or too little to say anything."""
     if result["summary"]["findings"]:
         return exit_codes.FAILED
-    return exit_codes.OK if result["summary"]["meetings"] else exit_codes.NOTHING_CHECKED
+    driven = result["summary"]["meetings"] >= FEW
+    return exit_codes.OK if driven else exit_codes.NOTHING_CHECKED
 
 
 def print_stress(result: Result) -> None:
@@ -62,7 +63,8 @@ def sentence(result: Result) -> str:
     of = f"in {summary['meetings']:,} meetings of {pairs}"
     allowed = f" ({summary['allowed']} allowed)" if summary["allowed"] else ""
     if not summary["findings"]:
-        return f"no race seen {of}{allowed}"
+        few = "" if summary["meetings"] >= FEW else ": too few to say anything"
+        return f"no race seen {of}{allowed}{few}"
     one = summary["findings"] == 1
     return f"{summary['findings']} finding{'' if one else 's'}{allowed} {of}"
 

@@ -209,6 +209,7 @@ class TargetSession:
             "labels": [],
             "aside": {},
             "done": [],
+            "crashed": [],
             "seconds": settings.seconds,
             "threads": settings.threads,
             "seed": settings.seed,
