@@ -34,8 +34,11 @@ globals().update({{name: value for name, value in vars(target).items() if name[:
 
 seconds = {seconds}
 
+# Not in a function, whose constants Python keeps for ever.
+object_code = compile({object!r}, "<object>", "eval")
+
 def make():
-    return {object}
+    return eval(object_code)
 
 {functions}
 calls = [{names}]
@@ -164,6 +167,10 @@ CRASHES = """\
 import faulthandler, os
 faulthandler.enable()
 
+# What all objects are made from: each gives back the references that it took, and no more.
+constants = object_code.co_consts
+references = [sys.getrefcount(each) for each in constants]
+
 def burst(i, x, y, n, count, turns):
     mine = calls[i % len(calls)]
     for _ in range(count):
@@ -192,6 +199,10 @@ def loose(turns, seconds):
                 burst(i, x, y, n, 50, turns)
         together([lambda i=i: run(i) for i in range(threads)])
         objects += 20
+        del shared
+        if any(sys.getrefcount(each) < count for each, count in zip(constants, references)):
+            print("a reference was lost", flush=True)
+            os._exit(99)
     return objects
 
 # One thread makes all calls; then threads take turns; then they do not.
@@ -320,7 +331,7 @@ def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
     if done.returncode < 0:
         return fine, f"signal {-done.returncode}" + ("" if fine else " in one thread")
     if done.returncode == 99:
-        return fine, "SystemError"
+        return fine, done.stdout.strip().rpartition("\n")[2]
     last = done.stdout.strip().rpartition("\n")[2] or done.stderr.strip().rpartition("\n")[2]
     words = last.split()
     return words[:1] == ["seen"] and words[1] != "0", last[:160]
