@@ -108,6 +108,7 @@ class Drive:
         make_two = self._siblings or (lambda: (make(), make()))
         self._subject = Subject(make, make_two, tuple(observers))
         self._found = request["operations"] or []
+        self._base = {o["label"]: o["variant_of"] for o in self._found if o["variant_of"]}
         self._start = time.perf_counter()
         match request["task"]:
             case "drive":
@@ -189,7 +190,7 @@ class Drive:
             if one is other:
                 rank -= 1
             rank += one["fails"] or other["fails"]
-            rank += one["variant"] or other["variant"]
+            rank += bool(one["variant_of"] or other["variant_of"])
             a, b = one["label"], other["label"]
             mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
             for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
@@ -208,7 +209,9 @@ class Drive:
 
         For a type of many operations there is no time for all; these are drawn.
         """
-        labels = [each["label"] for each in self._found if each["collides"] and not each["variant"]]
+        labels = [
+            each["label"] for each in self._found if each["collides"] and not each["variant_of"]
+        ]
         if len(labels) > 6:
             return
         most = min(4, self._request["threads"])
@@ -321,9 +324,12 @@ class Drive:
             self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
 
     def _is_over(self, labels: tuple[str, ...]) -> bool:
-        """Whether these have been seen to go wrong, or have in them what crashes."""
+        """Whether these, or their like, have gone wrong, or have in them what crashes."""
         parts = _parts(labels)
-        return labels in self._done or any(crashed <= parts for crashed in self._crashed)
+        like = tuple(self._base.get(label, label) for label in labels)
+        return not self._done.isdisjoint({labels, like}) or any(
+            crashed <= parts for crashed in self._crashed
+        )
 
     def _confirm(self, labels: Sequence[str]) -> None:
         """Collide until it is clear how often no order explains what comes, and ask as often."""

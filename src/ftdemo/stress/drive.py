@@ -295,6 +295,8 @@ class Driver:
                 continue
             if not grave and confirmed[kind] >= MOST_CONFIRMED:
                 continue
+            if self._run.has_finding(self._name, labels):
+                continue
             finding = (
                 self._confirm_burst(candidate)
                 if grave

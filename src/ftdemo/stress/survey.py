@@ -90,11 +90,14 @@ _DANGEROUS = (
 
 
 class Found(TypedDict):
-    """An operation that works, and what is known of it. A variant differs in a value alone."""
+    """An operation that works, and what is known of it.
+
+    variant_of is the operation that differs in a value alone, if there is one.
+    """
 
     label: str
     names: list[str]
-    variant: bool
+    variant_of: str
     writes: bool
     fails: bool
     level: str | None
@@ -221,7 +224,7 @@ class Survey:
         self.module = module
         self.aside = aside
         self.derived: dict[str, str] = {}
-        self._variants: set[str] = set()
+        self._variants: dict[str, str] = {}
         self._say = say
         self._own = own
 
@@ -355,7 +358,7 @@ class Survey:
         return {
             "label": label,
             "names": list(operation.names),
-            "variant": label in self._variants,
+            "variant_of": self._variants.get(label, ""),
             "writes": False,
             "fails": False,
             "level": level,
@@ -483,7 +486,7 @@ class Survey:
             if found and label not in self.aside and not self._attempt(label, make, example):
                 chosen.append(label)
                 if new in others:
-                    self._variants.add(label)
+                    self._variants[label] = guess
         return list(dict.fromkeys(chosen))
 
     def _attempt(
