@@ -365,7 +365,10 @@ class Drive:
         same = [form for form in expected if matches(form[0], example[0])]
         objects = 2 if any(each.uses_other for each in match.operations) else 1
         wrong = min((_wrong_states(form, example, objects) for form in same or expected), key=len)
-        after = wrong[:3]
+        # What each shows is possible, but not together: show what the objects that calls gave show.
+        together = bool(same) and not wrong
+        made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
+        after = (wrong or (made if together else []))[:3]
 
         def words(form: Form) -> dict[str, Any]:
             return {
@@ -382,15 +385,17 @@ class Drive:
             "object": self._request["constructor"],
             "threads": calls,
             **words(example),
-            "state": [self._observer(*where) for where in after],
+            "state": [self._observer(objects, *where) for where in after],
             "in_any_order": shown,
+            "together": together,
         }
 
-    def _observer(self, index: int, place: int) -> str:
+    def _observer(self, objects: int, index: int, place: int) -> str:
         label = self._subject.observers[place].label
-        if index == 0:
-            return label
-        return mirrored(label, self._survey.namespace, self._example)
+        if index < objects:
+            swapped = mirrored(label, self._survey.namespace, self._example)
+            return swapped if index else label
+        return f"{label} of result {index - objects + 1}"
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
         """Let threads loose on fresh objects, and report what is broken in the end."""
@@ -439,7 +444,7 @@ class Drive:
 def _state(form: Form, index: int, place: int) -> Form:
     """What one observer shows of one object; a pattern may leave out any of it."""
     states = form[1]
-    if states is ANY or states[index] is ANY:
+    if states is ANY or index >= len(states) or states[index] is ANY:
         return ANY
     return states[index][place]
 
@@ -455,15 +460,16 @@ def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, in
 
 
 def _texts(form: Form) -> list[str]:
-    """Write down results; an int that is another one each time, by how far it is from the first."""
+    """Write down results; of two numbers that always differ as much, by how much they do."""
     if form[0] is ANY:
         return ["..."]
     shown = [text(result) for result in form[0]]
-    for place, difference in enumerate(form[2][: len(shown)] if form[2] is not ANY else ()):
-        if form[0][place] == ("int", ANY) and isinstance(difference, int):
-            shown[place] = (
-                f"n {'+' if difference > 0 else '-'} {abs(difference)}" if difference else "n"
-            )
+    masked = [place for place, result in enumerate(form[0]) if result == ("int", ANY)]
+    differences = form[2] if form[2] is not ANY and len(masked) == 2 else ()
+    if differences and isinstance(differences[masked[1]], int):
+        more = differences[masked[1]]
+        shown[masked[0]] = "n"
+        shown[masked[1]] = f"n {'-' if more < 0 else '+'} {abs(more)}"
     return shown
 
 

@@ -250,10 +250,16 @@ class Match:
 
 
 def _differences(written: Sequence[Form]) -> Form:
-    """Give for each int how far it is from the first: serial numbers differ by constants."""
-    numbers = [each[1] if each[0] == "int" else None for each in written]
-    first = next((number for number in numbers if number is not None), 0)
-    return tuple(None if number is None else number - first for number in numbers)
+    """Give for each int how far it is from the one before: serial numbers differ by constants."""
+    last = 0
+    differences: list[int | None] = []
+    for each in written:
+        if each[0] == "int":
+            differences.append(each[1] - last)
+            last = each[1]
+        else:
+            differences.append(None)
+    return tuple(differences)
 
 
 class Numbers:

@@ -534,7 +534,12 @@ class Survey:
         operations = {
             each["label"]: parse(each["label"], self.namespace, example) for each in found
         }
-        plain = [operation for operation in operations.values() if operation.takes_nothing]
+        plain = [
+            operation
+            for operation in operations.values()
+            if operation.takes_nothing
+            and not isinstance(self.namespace.get(operation.names[0]), type)
+        ]
         readers: list[Operation] = []
         changers: list[Operation] = []
         for operation in plain:
