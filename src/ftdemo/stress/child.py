@@ -315,7 +315,7 @@ class Drive:
         tally = match.collide(times, self._chance.randrange(2**32))
         self._say("meetings", times)
         if match.refused:
-            self._say("refused", labels, match.refused)
+            self._say("refused", sorted(match.refused))
         if tally.seen:
             self._done.add(labels)
             self._findings += 1

@@ -27,7 +27,7 @@ MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
 UNSHARED = ("compatible", "safe on distinct objects")
 FOR_CRASHES = "sharing is not promised ({}): only crashes count"
 
-REFUSED = "one thread was told that the object is in use, by an exception ({} meetings): meant so?"
+REFUSED = "raises RuntimeError or BufferError while another thread uses it, and does no harm"
 
 
 class _Candidate(NamedTuple):
@@ -185,8 +185,8 @@ class Driver:
                 case ["begin", _, labels, _, share]:
                     spent, begun = share, line
                     self._pairs.add(tuple(labels))
-                case ["refused", labels, count]:
-                    self.aside[" | ".join(labels)] = REFUSED.format(count)
+                case ["refused", steps]:
+                    self.aside.update(dict.fromkeys(steps, REFUSED))
                 case ["meetings", count]:
                     self._meetings += count
                     self._run.tell(self._name, meetings=count)

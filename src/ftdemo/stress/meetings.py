@@ -105,7 +105,7 @@ class Match:
         self.oracle = Oracle()
         self.asked = 0
         self.meetings = 0
-        self.refused = 0  # meetings in which one thread was sent away, and no harm was done
+        self.refused: set[str] = set()  # calls that were sent away, and no harm was done
         self._without: dict[tuple[tuple[int, ...], ...], Match] = {}
         self._subject = subject
         self._crew = crew
@@ -151,9 +151,7 @@ class Match:
             # In batches of the same size: what depends on time is then as old as in the collision.
             self.ask(max(times, ASKED_AGAIN // len(self.orders)))
             seen = [o for o in seen if not self.oracle.explains(o)]
-            harmful = [o for o in seen if not self._is_refusal(o)]
-            self.refused += len(seen) - len(harmful)
-            seen = harmful
+            seen = [o for o in seen if not self._is_refusal(o)]
             self._unexplained.update(seen)
         broken = [outcome for outcome in seen if ("raises", "SystemError") in outcome[0]]
         return Tally(times, len(seen), (broken or seen or [None])[0], bool(broken))
@@ -180,7 +178,11 @@ class Match:
             alone.ask(ASKED_AGAIN // len(alone.orders))
             self._without[kept] = alone
         without = (rest, states, _differences([*rest, *chain(*states)]))
-        return self._without[kept].oracle.explains(without)
+        if not self._without[kept].oracle.explains(without):
+            return False
+        steps = [step for each in self.operations for step in each.steps]
+        self.refused |= {s for s, r in zip(steps, written, strict=True) if r in REFUSALS}
+        return True
 
     def _outcomes(
         self, times: int, *, order: tuple[int, ...] = (), phase: int = 0, seed: int = 0
