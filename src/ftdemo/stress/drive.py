@@ -322,13 +322,12 @@ class Driver:
         """Drive the operations that are named, for as long as is asked."""
         labels, settings = self._settings.pair, self._settings
         finding = None
-        if settings.only != "crash":
+        if settings.only != "crash" and len(labels) > 1:
             finding = self._confirm_outcome(labels, seconds, settings.seed)
         self._candidates.clear()
-        if finding is None:
-            threads = max(2, len(labels))
-            candidate = _Candidate("crash", labels, threads, {})
-            finding = self._confirm_burst(candidate)
+        for threads in dict.fromkeys((max(2, len(labels)), max(settings.threads, len(labels)))):
+            if finding is None:
+                finding = self._confirm_burst(_Candidate("crash", labels, threads, {}))
         if finding is not None:
             self._run.add_finding(finding)
 
@@ -398,8 +397,9 @@ class Driver:
             elif line[0] == "broken_again" and line[1]:
                 words = line[3]
 
-        for attempt in range(1 if candidate.kind == "hang" else 2):
-            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, candidate.malloc, attempt)
+        tries = (candidate.malloc,) if candidate.kind == "hang" else (candidate.malloc, "debug")
+        for attempt, malloc in enumerate(tries):
+            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, malloc, attempt)
             if ending.kind not in {"done", "error"} and ending.last[0] in {"begin", "meetings"}:
                 kind: Kind = "hang" if ending.kind == "hang" else "crash"
                 return _Shown(self._error(ending), 1, max(meetings, 1), kind)
