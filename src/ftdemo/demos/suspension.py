@@ -5,7 +5,7 @@ blocks, another thread gets into that section. A section nested in it that has t
 gives up the outer one meanwhile. set.update() is in one section on two sets (SECTION2) and has both
 locks whenever it runs. With the GIL there are no such locks; the GIL itself is given up instead.
 
-Source: https://docs.python.org/3/c-api/synchronization.html; tests/test_critical_sections.py.
+Source: https://docs.python.org/3/c-api/synchronization.html; tests/extension/test_critical_sections.py.
 """
 
 import gc

@@ -288,10 +288,11 @@ class Driver:
         while self._candidates:
             candidate = self._candidates.pop(0)
             kind, labels = candidate.kind, candidate.labels
+            calls = {call for label in labels for call in label.split("; ")}
             grave = kind != "not-atomic"
             if confirmed.total() and time.monotonic() > deadline:
                 break
-            if grave and (confirmed[kind] >= MOST_CRASHES or blamed.intersection(labels)):
+            if grave and (confirmed[kind] >= MOST_CRASHES or blamed.intersection(calls)):
                 continue
             if not grave and confirmed[kind] >= MOST_CONFIRMED:
                 continue
@@ -308,7 +309,9 @@ class Driver:
             if finding is not None:
                 confirmed[finding["kind"]] += 1
                 if finding["kind"] != "not-atomic":
-                    blamed.update(labels)
+                    blamed.update(
+                        call for label in finding["operations"] for call in label.split("; ")
+                    )
                 self._run.add_finding(finding)
                 self._run.tell(self._name)
 

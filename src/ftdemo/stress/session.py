@@ -179,6 +179,7 @@ class TargetSession:
         self.queue: deque[Subject] = deque()
         self.functions: dict[str, tuple[str, ...]] = {}
         self._known: set[str] = set()
+        self._not_imported: set[str] = set()
         self._lock = threading.Lock()  # guards queue and _known
         self.declares_ready = self._declares_ready()
         self._list()
@@ -199,7 +200,11 @@ class TargetSession:
             "path": [*self.target.path, *sys.path],
             "module": subject.module,
             "own": self.target.own,
-            "imports": [name for name in self.target.modules if name != subject.module],
+            "imports": [
+                name
+                for name in self.target.modules
+                if name != subject.module and name not in self._not_imported
+            ],
             "expression": subject.expression,
             "constructor": subject.constructor,
             "functions": subject.functions,
@@ -242,6 +247,7 @@ class TargetSession:
             aside["import"] = ending.words
         if aside:
             self.run.add_type(not_driven(target.name), aside)
+        self._not_imported = {operation.removeprefix("import ") for operation in aside}
         self.functions = functions
         self._known = {subject.name for subject in types}
         if target.expression is not None:

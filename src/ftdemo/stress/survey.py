@@ -638,7 +638,19 @@ def _surroundings() -> tuple[object, ...]:
             os.fstat(descriptor)
             open_.append(descriptor)
     threads = len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 0
-    return (threads, threading.active_count(), tuple(open_), str(Path.cwd()), FORKS[0])
+    where = str(Path.cwd())
+    return (threads, threading.active_count(), tuple(open_), where, FORKS[0], _has_children())
+
+
+def _has_children() -> bool:
+    """Whether the process has children, running or ended, that it has not waited for."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _changed(before: tuple[object, ...]) -> str:
@@ -652,8 +664,14 @@ def _changed(before: tuple[object, ...]) -> str:
                 continue
             os.dup2(null, descriptor)
         return "closes file descriptors of the process"
+    if after[5] and not before[5]:
+        with contextlib.suppress(ChildProcessError):
+            while True:  # what does not end blocks, and is put aside for that
+                os.waitpid(-1, 0)
     if after[4] != before[4]:
         return "forks"
+    if after[5] and not before[5]:
+        return "starts a process"
     if after[3] != before[3]:
         os.chdir(str(before[3]))
         return "changes the working directory"

@@ -289,12 +289,13 @@ UNSAFE_SILENT = {
 WAITS = "waits for ever in one thread"
 ENDS = "ends the process"
 FORKS = "goes on as two processes"
+SPAWNS = "starts a process"
 CRASHES = "crashes in one thread"
 CRASHES_IN_TURN = "crashes where threads take turns"
 BROKEN = "SystemError in one thread"
 LEAKS = "leaks in one thread"
 UNMADE = "no object can be made"
-REASONS = (WAITS, ENDS, FORKS, CRASHES, CRASHES_IN_TURN, BROKEN, LEAKS, UNMADE)
+REASONS = (WAITS, ENDS, FORKS, SPAWNS, CRASHES, CRASHES_IN_TURN, BROKEN, LEAKS, UNMADE)
 
 SAFE = {
     # Results that vary
@@ -502,7 +503,7 @@ SAFE = {
         "Forks()",
         ("o.count()",) * 2,
         "sorted(r) == [1, 2]",
-        {"o.fork()": FORKS},
+        {"o.fork()": FORKS, "o.spawn()": SPAWNS},
     ),
     "StartsThreads": Safe("starts threads", "StartsThreads()", ("o.start()",) * 2),
     # What is hard to make
@@ -526,7 +527,7 @@ def build(folder: Path) -> None:
         shutil.copy(source, package)
     for name in ("unsafe", "safe"):
         subprocess.run(
-            [sys.executable, HERE.parent / "extension.py", f"{name}.c"],
+            [sys.executable, HERE.parent.parent / "build_module.py", f"{name}.c"],
             cwd=package,
             check=True,
             capture_output=True,
