@@ -17,6 +17,8 @@ from ftdemo.interpreter import FREE_THREADED, cores
 from ftdemo.stress import SCHEMA, TargetError, stress
 from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
+from ftdemo.stress.report import exit_code
+from ftdemo.stress.results import FEW
 from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
 
@@ -172,6 +174,31 @@ def test_allowed_finding_does_not_fail(racing, tmp_path):
     fastjsonschema.compile(json.loads(SCHEMA.read_text(encoding="utf-8")))(result)
     assert [finding["allowed"] for finding in result["findings"]] == [True]
     assert ran.returncode == exit_codes.OK
+
+
+@needs_threads
+def test_object_that_cannot_always_be_made_is_no_crash(on_path):
+    now_and_then = "PlainIncrement() if __import__('random').random() < 0.999 else 1 / 0"
+    result = drive(f"racing.unsafe:{now_and_then}", 1.0)
+    reasons = {s["why"] for each in result["types"] for s in each["skipped"]}
+    assert any("ZeroDivisionError" in why for why in reasons)
+    assert {finding["kind"] for finding in result["findings"]} <= {"not-atomic"}
+
+
+@needs_threads
+def test_object_that_refuses_is_no_finding_and_said_to_refuse(on_path):
+    result = drive("racing.safe:RefusesWhenBusy", 2.0)
+    reasons = {s["operation"]: s["why"] for each in result["types"] for s in each["skipped"]}
+    assert result["findings"] == []
+    assert "while another thread uses it" in reasons["use()"]
+
+
+def test_few_meetings_are_exit_code_3():
+    result = stress(["ftdemo._ready:Account"], seconds=0.0, seed=1)
+    result["summary"]["meetings"] = FEW - 1
+    assert exit_code(result) == exit_codes.NOTHING_CHECKED
+    result["summary"]["meetings"] = FEW
+    assert exit_code(result) == exit_codes.OK
 
 
 @needs_threads
