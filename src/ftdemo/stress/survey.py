@@ -483,7 +483,12 @@ class Survey:
         for new in more:
             before, found, after = guess.rpartition(value)
             label = f"{before}{new}{after}"
-            if found and label not in self.aside and not self._attempt(label, make, example):
+            if not found or label in self.aside:
+                continue
+            outcome = self._attempt(label, make, example)
+            # A value that is too large for this object fails halfway: there is more to go wrong.
+            fails = new in others and isinstance(outcome, (ArithmeticError, ValueError))
+            if outcome is None or fails:
                 chosen.append(label)
                 if new in others:
                     self._variants[label] = guess
