@@ -108,6 +108,7 @@ class Drive:
         make_two = self._siblings or (lambda: (make(), make()))
         self._subject = Subject(make, make_two, tuple(observers))
         self._found = request["operations"] or []
+        self._base = {o["label"]: o["variant_of"] for o in self._found if o["variant_of"]}
         self._start = time.perf_counter()
         match request["task"]:
             case "drive":
@@ -189,7 +190,7 @@ class Drive:
             if one is other:
                 rank -= 1
             rank += one["fails"] or other["fails"]
-            rank += one["variant"] or other["variant"]
+            rank += bool(one["variant_of"] or other["variant_of"])
             a, b = one["label"], other["label"]
             mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
             for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
@@ -208,7 +209,9 @@ class Drive:
 
         For a type of many operations there is no time for all; these are drawn.
         """
-        labels = [each["label"] for each in self._found if each["collides"] and not each["variant"]]
+        labels = [
+            each["label"] for each in self._found if each["collides"] and not each["variant_of"]
+        ]
         if len(labels) > 6:
             return
         most = min(4, self._request["threads"])
@@ -312,7 +315,7 @@ class Drive:
         tally = match.collide(times, self._chance.randrange(2**32))
         self._say("meetings", times)
         if match.refused:
-            self._say("refused", labels, match.refused)
+            self._say("refused", sorted(match.refused))
         if tally.seen:
             self._done.add(labels)
             self._findings += 1
@@ -321,9 +324,12 @@ class Drive:
             self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
 
     def _is_over(self, labels: tuple[str, ...]) -> bool:
-        """Whether these have been seen to go wrong, or have in them what crashes."""
+        """Whether these, or their like, have gone wrong, or have in them what crashes."""
         parts = _parts(labels)
-        return labels in self._done or any(crashed <= parts for crashed in self._crashed)
+        like = tuple(self._base.get(label, label) for label in labels)
+        return not self._done.isdisjoint({labels, like}) or any(
+            crashed <= parts for crashed in self._crashed
+        )
 
     def _confirm(self, labels: Sequence[str]) -> None:
         """Collide until it is clear how often no order explains what comes, and ask as often."""
@@ -359,7 +365,10 @@ class Drive:
         same = [form for form in expected if matches(form[0], example[0])]
         objects = 2 if any(each.uses_other for each in match.operations) else 1
         wrong = min((_wrong_states(form, example, objects) for form in same or expected), key=len)
-        after = wrong[:3]
+        # What each shows is possible, but not together: show what the objects that calls gave show.
+        together = bool(same) and not wrong
+        made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
+        after = (wrong or (made if together else []))[:3]
 
         def words(form: Form) -> dict[str, Any]:
             return {
@@ -376,15 +385,17 @@ class Drive:
             "object": self._request["constructor"],
             "threads": calls,
             **words(example),
-            "state": [self._observer(*where) for where in after],
+            "state": [self._observer(objects, *where) for where in after],
             "in_any_order": shown,
+            "together": together,
         }
 
-    def _observer(self, index: int, place: int) -> str:
+    def _observer(self, objects: int, index: int, place: int) -> str:
         label = self._subject.observers[place].label
-        if index == 0:
-            return label
-        return mirrored(label, self._survey.namespace, self._example)
+        if index < objects:
+            swapped = mirrored(label, self._survey.namespace, self._example)
+            return swapped if index else label
+        return f"{label} of result {index - objects + 1}"
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
         """Let threads loose on fresh objects, and report what is broken in the end."""
@@ -433,7 +444,7 @@ class Drive:
 def _state(form: Form, index: int, place: int) -> Form:
     """What one observer shows of one object; a pattern may leave out any of it."""
     states = form[1]
-    if states is ANY or states[index] is ANY:
+    if states is ANY or index >= len(states) or states[index] is ANY:
         return ANY
     return states[index][place]
 
@@ -449,15 +460,16 @@ def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, in
 
 
 def _texts(form: Form) -> list[str]:
-    """Write down results; an int that is another one each time, by how far it is from the first."""
+    """Write down results; of two numbers that always differ as much, by how much they do."""
     if form[0] is ANY:
         return ["..."]
     shown = [text(result) for result in form[0]]
-    for place, difference in enumerate(form[2][: len(shown)] if form[2] is not ANY else ()):
-        if form[0][place] == ("int", ANY) and isinstance(difference, int):
-            shown[place] = (
-                f"n {'+' if difference > 0 else '-'} {abs(difference)}" if difference else "n"
-            )
+    masked = [place for place, result in enumerate(form[0]) if result == ("int", ANY)]
+    differences = form[2] if form[2] is not ANY and len(masked) == 2 else ()
+    if differences and isinstance(differences[masked[1]], int):
+        more = differences[masked[1]]
+        shown[masked[0]] = "n"
+        shown[masked[1]] = f"n {'-' if more < 0 else '+'} {abs(more)}"
     return shown
 
 

@@ -147,7 +147,9 @@ def error_text(errors: str) -> str:
         (
             index
             for index, line in enumerate(lines)
-            if line.startswith(("Fatal Python error", "Timeout (", "Debug memory block"))
+            if line.startswith(
+                ("Fatal Python error", "Windows fatal exception", "Timeout (", "Debug memory block")
+            )
         ),
         max(0, len(lines) - 12),
     )

@@ -27,7 +27,7 @@ MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
 UNSHARED = ("compatible", "safe on distinct objects")
 FOR_CRASHES = "sharing is not promised ({}): only crashes count"
 
-REFUSED = "one thread was told that the object is in use, by an exception ({} meetings): meant so?"
+REFUSED = "raises RuntimeError or BufferError while another thread uses it, and does no harm"
 
 
 class _Candidate(NamedTuple):
@@ -185,8 +185,8 @@ class Driver:
                 case ["begin", _, labels, _, share]:
                     spent, begun = share, line
                     self._pairs.add(tuple(labels))
-                case ["refused", labels, count]:
-                    self.aside[" | ".join(labels)] = REFUSED.format(count)
+                case ["refused", steps]:
+                    self.aside.update(dict.fromkeys(steps, REFUSED))
                 case ["meetings", count]:
                     self._meetings += count
                     self._run.tell(self._name, meetings=count)
@@ -296,6 +296,8 @@ class Driver:
                 continue
             if not grave and confirmed[kind] >= MOST_CONFIRMED:
                 continue
+            if self._run.has_finding(self._name, labels):
+                continue
             finding = (
                 self._confirm_burst(candidate)
                 if grave
@@ -323,13 +325,12 @@ class Driver:
         """Drive the operations that are named, for as long as is asked."""
         labels, settings = self._settings.pair, self._settings
         finding = None
-        if settings.only != "crash":
+        if settings.only != "crash" and len(labels) > 1:
             finding = self._confirm_outcome(labels, seconds, settings.seed)
         self._candidates.clear()
-        if finding is None:
-            threads = max(2, len(labels))
-            candidate = _Candidate("crash", labels, threads, {})
-            finding = self._confirm_burst(candidate)
+        for threads in dict.fromkeys((max(2, len(labels)), max(settings.threads, len(labels)))):
+            if finding is None:
+                finding = self._confirm_burst(_Candidate("crash", labels, threads, {}))
         if finding is not None:
             self._run.add_finding(finding)
 
@@ -399,8 +400,9 @@ class Driver:
             elif line[0] == "broken_again" and line[1]:
                 words = line[3]
 
-        for attempt in range(1 if candidate.kind == "hang" else 2):
-            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, candidate.malloc, attempt)
+        tries = (candidate.malloc,) if candidate.kind == "hang" else (candidate.malloc, "debug")
+        for attempt, malloc in enumerate(tries):
+            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, malloc, attempt)
             if ending.kind not in {"done", "error"} and ending.last[0] in {"begin", "meetings"}:
                 kind: Kind = "hang" if ending.kind == "hang" else "crash"
                 return _Shown(self._error(ending), 1, max(meetings, 1), kind)

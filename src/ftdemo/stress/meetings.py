@@ -105,7 +105,7 @@ class Match:
         self.oracle = Oracle()
         self.asked = 0
         self.meetings = 0
-        self.refused = 0  # meetings in which one thread was sent away, and no harm was done
+        self.refused: set[str] = set()  # calls that were sent away, and no harm was done
         self._without: dict[tuple[tuple[int, ...], ...], Match] = {}
         self._subject = subject
         self._crew = crew
@@ -151,9 +151,7 @@ class Match:
             # In batches of the same size: what depends on time is then as old as in the collision.
             self.ask(max(times, ASKED_AGAIN // len(self.orders)))
             seen = [o for o in seen if not self.oracle.explains(o)]
-            harmful = [o for o in seen if not self._is_refusal(o)]
-            self.refused += len(seen) - len(harmful)
-            seen = harmful
+            seen = [o for o in seen if not self._is_refusal(o)]
             self._unexplained.update(seen)
         broken = [outcome for outcome in seen if ("raises", "SystemError") in outcome[0]]
         return Tally(times, len(seen), (broken or seen or [None])[0], bool(broken))
@@ -180,7 +178,11 @@ class Match:
             alone.ask(ASKED_AGAIN // len(alone.orders))
             self._without[kept] = alone
         without = (rest, states, _differences([*rest, *chain(*states)]))
-        return self._without[kept].oracle.explains(without)
+        if not self._without[kept].oracle.explains(without):
+            return False
+        steps = [step for each in self.operations for step in each.steps]
+        self.refused |= {s for s, r in zip(steps, written, strict=True) if r in REFUSALS}
+        return True
 
     def _outcomes(
         self, times: int, *, order: tuple[int, ...] = (), phase: int = 0, seed: int = 0
@@ -250,10 +252,16 @@ class Match:
 
 
 def _differences(written: Sequence[Form]) -> Form:
-    """Give for each int how far it is from the first: serial numbers differ by constants."""
-    numbers = [each[1] if each[0] == "int" else None for each in written]
-    first = next((number for number in numbers if number is not None), 0)
-    return tuple(None if number is None else number - first for number in numbers)
+    """Give for each int how far it is from the one before: serial numbers differ by constants."""
+    last = 0
+    differences: list[int | None] = []
+    for each in written:
+        if each[0] == "int":
+            differences.append(each[1] - last)
+            last = each[1]
+        else:
+            differences.append(None)
+    return tuple(differences)
 
 
 class Numbers:

@@ -109,6 +109,8 @@ def _rows(outcome: dict[str, Any]) -> Iterator[str]:
         if state and not same and order["after"]:
             words += f"; after {', '.join(order['after'])}"
         yield f"  {'' if index else 'in any order':<{wide + 15}}  {words}"
+    if outcome.get("together"):
+        yield "  each of these is possible, but no order gives them together"
     if len(orders) > MOST_ORDERS:
         yield f"  {'':<{wide + 15}}  and {len(orders) - MOST_ORDERS} more"
 

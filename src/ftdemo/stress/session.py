@@ -129,6 +129,11 @@ class Session:
         with self._lock:
             self._findings.append(finding)
 
+    def has_finding(self, name: str, labels: Sequence[str]) -> bool:
+        """Whether these operations are a finding on an object that was made in another way."""
+        with self._lock:
+            return any((f["type"], f["operations"]) == (name, list(labels)) for f in self._findings)
+
     def tell(self, subject: str, *, meetings: int = 0, done: int = 0, total: int = 0) -> None:
         """Count, and call _progress."""
         with self._lock:

@@ -90,11 +90,14 @@ _DANGEROUS = (
 
 
 class Found(TypedDict):
-    """An operation that works, and what is known of it. A variant differs in a value alone."""
+    """An operation that works, and what is known of it.
+
+    variant_of is the operation that differs in a value alone, if there is one.
+    """
 
     label: str
     names: list[str]
-    variant: bool
+    variant_of: str
     writes: bool
     fails: bool
     level: str | None
@@ -221,7 +224,7 @@ class Survey:
         self.module = module
         self.aside = aside
         self.derived: dict[str, str] = {}
-        self._variants: set[str] = set()
+        self._variants: dict[str, str] = {}
         self._say = say
         self._own = own
 
@@ -355,7 +358,7 @@ class Survey:
         return {
             "label": label,
             "names": list(operation.names),
-            "variant": label in self._variants,
+            "variant_of": self._variants.get(label, ""),
             "writes": False,
             "fails": False,
             "level": level,
@@ -480,10 +483,15 @@ class Survey:
         for new in more:
             before, found, after = guess.rpartition(value)
             label = f"{before}{new}{after}"
-            if found and label not in self.aside and not self._attempt(label, make, example):
+            if not found or label in self.aside:
+                continue
+            outcome = self._attempt(label, make, example)
+            # A value that is too large for this object fails halfway: there is more to go wrong.
+            fails = new in others and isinstance(outcome, (ArithmeticError, ValueError))
+            if outcome is None or fails:
                 chosen.append(label)
                 if new in others:
-                    self._variants.add(label)
+                    self._variants[label] = guess
         return list(dict.fromkeys(chosen))
 
     def _attempt(
@@ -531,7 +539,12 @@ class Survey:
         operations = {
             each["label"]: parse(each["label"], self.namespace, example) for each in found
         }
-        plain = [operation for operation in operations.values() if operation.takes_nothing]
+        plain = [
+            operation
+            for operation in operations.values()
+            if operation.takes_nothing
+            and not isinstance(self.namespace.get(operation.names[0]), type)
+        ]
         readers: list[Operation] = []
         changers: list[Operation] = []
         for operation in plain:
