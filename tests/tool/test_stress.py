@@ -34,17 +34,9 @@ pytestmark = [
 
 # A few of each sort: all take minutes, and are for FTDEMO_RACING=all.
 if os.environ.get("FTDEMO_RACING") == "all":
-<<<<<<< HEAD
-    FOUND = [name for name in TABLE.UNSAFE if "." not in name]
-    FOUND = [n for n in FOUND if not TABLE.UNSAFE[n].allowed and n != "OnlyDataRace"]
-    SILENT = [name for name in TABLE.SAFE if name not in {"NeedsKey", "NeverMade"}]
-=======
-    FOUND = [
-        name for name, row in racing_package.UNSAFE.items() if "." not in name and name[0].isupper()
-    ]
+    FOUND = [name for name in racing_package.UNSAFE if "." not in name]
     FOUND = [n for n in FOUND if not racing_package.UNSAFE[n].allowed and n != "OnlyDataRace"]
     SILENT = [name for name in racing_package.SAFE if name not in {"NeedsKey", "NeverMade"}]
->>>>>>> main
 else:
     FOUND = ["PlainIncrement", "TornPair", "ShelfReader", "UnlockedStack", "LeaksReference"]
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
