@@ -107,17 +107,10 @@ call_one(Script *script, Py_ssize_t index)
         outcome = PyErr_GetRaisedException();
         PyBytes_AS_STRING(script->raised)[index] = 1;
     }
-<<<<<<< HEAD
     else if (is_freed(outcome)) {
         Py_FatalError("a call returned an object that has been freed");
     }
-    else if (!script->keep) {
-        Py_CLEAR(outcome);
-    }
-    if (outcome != NULL) {
-=======
     if (keep) {
->>>>>>> main
         (void)PyList_SetItem(script->outcomes, index, outcome);
     }
     else {
