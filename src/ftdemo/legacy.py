@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
     if error.name != "ftdemo._legacy":
         raise
     raise ImportError(
-        "ftdemo.legacy is not in the wheel for the stable ABI (abi3t): code that relies on the GIL "
+        "ftdemo.legacy is not in the wheel for the stable ABI: code that relies on the GIL "
         "cannot promise to load in both builds. Wheels for one version have it, and the sdist.",
         name="ftdemo.legacy",
     ) from None

@@ -84,6 +84,10 @@ def _module_name(name: str) -> str:
         reason = "a built-in name of Python"
     elif any((_TEMPLATE / found).exists() for found in (module, f"{module}.py")):
         reason = "a file or folder of every new project"
+    elif any(fnmatch.fnmatch(module, pattern) for pattern in _ignored()):
+        reason = "a folder that git ignores in every new project"
+    elif re.fullmatch("con|prn|aux|nul|(com|lpt)[1-9]", module):
+        reason = "a device on Windows, where no folder can be called that"
     elif module in _tools():
         reason = "a package that a new project is built or tested with"
     else:
@@ -99,10 +103,15 @@ def _tools() -> set[str]:
     return {canonicalize_name(name).replace("-", "_") for name in names | {"nox", "pip", "uv"}}
 
 
+def _ignored() -> list[str]:
+    """Give the patterns for what git ignores in the template."""
+    lines = (_TEMPLATE / ".gitignore").read_text(encoding="utf-8").split()
+    return [line.rstrip("/") for line in lines]
+
+
 def _template_files() -> list[Path]:
     """Give the template's files, without what a build or a test may have left among them."""
-    ignored = (_TEMPLATE / ".gitignore").read_text(encoding="utf-8").split()
-    patterns = [pattern.rstrip("/") for pattern in ignored]
+    patterns = _ignored()
     return sorted(
         path
         for path in _TEMPLATE.rglob("*")

@@ -25,12 +25,12 @@ ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| (?P<claim>.+) \|$", re.M)
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 
 # Why a demo may show nothing: only where it is so.
-ABI3T = "not in the wheel for the stable ABI"
+NOT_IN_THE_WHEEL = "not in the wheel for the stable ABI"
 REASONS = {
     "scaling": ["others use them"],
-    "one-import": ["others use them", ABI3T],
-    "legacy-unlocked": [ABI3T],
-    "refcount": [ABI3T],
+    "one-import": ["others use them", NOT_IN_THE_WHEEL],
+    "legacy-unlocked": [NOT_IN_THE_WHEEL],
+    "refcount": [NOT_IN_THE_WHEEL],
     "overhead": ["needs the other build", "3.13 is the first"],
 }
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
+import racing_package
 
 from ftdemo import exit_codes
 from ftdemo.interpreter import FREE_THREADED, cores
@@ -22,8 +23,6 @@ from ftdemo.stress.results import FEW
 from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
 
-HERE = Path(__file__).parent
-
 needs_threads = pytest.mark.skipif(
     not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"
 )
@@ -33,22 +32,11 @@ pytestmark = [
 ]
 
 
-def load_table():
-    sys.path.insert(0, str(HERE))
-    try:
-        import racing
-    finally:
-        sys.path.pop(0)
-        sys.modules.pop("racing", None)
-    return racing
-
-
-TABLE = load_table()
 # A few of each sort: all take minutes, and are for FTDEMO_RACING=all.
 if os.environ.get("FTDEMO_RACING") == "all":
-    FOUND = [name for name in TABLE.UNSAFE if "." not in name]
-    FOUND = [n for n in FOUND if not TABLE.UNSAFE[n].allowed and n != "OnlyDataRace"]
-    SILENT = [name for name in TABLE.SAFE if name not in {"NeedsKey", "NeverMade"}]
+    FOUND = [name for name in racing_package.UNSAFE if "." not in name]
+    FOUND = [n for n in FOUND if not racing_package.UNSAFE[n].allowed and n != "OnlyDataRace"]
+    SILENT = [name for name in racing_package.SAFE if name not in {"NeedsKey", "NeverMade"}]
 else:
     FOUND = ["PlainIncrement", "TornPair", "ShelfReader", "UnlockedStack", "LeaksReference"]
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
@@ -69,7 +57,7 @@ ASIDE = {
 def racing(tmp_path_factory):
     """Build the package of racing types in a folder with a space in its name."""
     folder = tmp_path_factory.mktemp("with space")
-    TABLE.build(folder)
+    racing_package.build(folder)
     return folder
 
 
@@ -92,7 +80,7 @@ def test_racing_type_is_found(name, on_path):
             for finding in result["findings"]
             if name not in TARGETS or name in finding["type"] + " ".join(finding["operations"])
         }
-        if kinds & TABLE.UNSAFE[name].kinds:
+        if kinds & racing_package.UNSAFE[name].kinds:
             return
     pytest.fail(f"{name}: {result}")
 
@@ -102,7 +90,7 @@ def test_racing_type_is_found(name, on_path):
 def test_safe_type_is_silent(name, on_path):
     result = drive(f"racing.safe:{name}")
     assert result["findings"] == []
-    driven = {row.partition("(")[0] for row in TABLE.SAFE[name].aside}
+    driven = {row.partition("(")[0] for row in racing_package.SAFE[name].aside}
     assert result["summary"]["meetings"] > 0 or driven
 
 

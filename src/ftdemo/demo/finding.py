@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ftdemo.interpreter import cores
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 
 # How long a demo looks for what it claims. It stops as soon as that is clear, so that a busy
 # machine takes longer, and only a claim that is wrong takes this long.
@@ -44,8 +44,8 @@ def need_two_cores() -> None:
 
 def need_module(name: str) -> None:
     """Skip the demo where there is no such module. Does not import it."""
-    if ABI3T:
-        raise SkipDemo(f"needs {name}, which is not in the wheel for the stable ABI (abi3t)")
+    if READY_ALONE:
+        raise SkipDemo(f"needs {name}, which is not in the wheel for the stable ABI")
 
 
 def switch_often() -> None:

@@ -53,7 +53,7 @@ def measure(path: str, rounds: int) -> dict[str, float]:
         return min(times)
 
     found = {"in Python": best(partial(program(), 100_000))}
-    sys.path.append(path)  # where it has both builds' files, as a clone or a wheel for abi3t has
+    sys.path.append(path)  # where it has both builds' files, as a clone has, and a wheel for both
     try:
         import ftdemo
     except ImportError:

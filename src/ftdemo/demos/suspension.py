@@ -5,7 +5,8 @@ blocks, another thread gets into that section. A section nested in it that has t
 gives up the outer one meanwhile. set.update() is in one section on two sets (SECTION2) and has both
 locks whenever it runs. With the GIL there are no such locks; the GIL itself is given up instead.
 
-Source: https://docs.python.org/3/c-api/synchronization.html; tests/extension/test_critical_sections.py.
+Sources: https://docs.python.org/3/c-api/synchronization.html;
+tests/extension/test_critical_sections.py.
 """
 
 import gc
@@ -15,7 +16,7 @@ from threading import Event
 from ftdemo.demo.finding import Finding, attempts
 from ftdemo.demo.sections import Key, held, section
 from ftdemo.interpreter import FREE_THREADED
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 from ftdemo.threads import in_threads
 
 PATIENCE = 10.0  # of a thread that blocks until the other one is inside
@@ -78,7 +79,7 @@ def demo(*, quick: bool) -> Finding:
     """Get in twice; then look at the locks from inside."""
     entered = two_inside()
     told = f"another thread got into the section of one that blocked: {entered}"
-    if not FREE_THREADED or ABI3T:  # no locks, or nothing to look at them with
+    if not FREE_THREADED or READY_ALONE:  # no locks, or nothing to look at them with
         return Finding(entered, told, {"two_inside": entered})
     gc.disable()  # a collection stops all threads, and so suspends their sections
     for _ in attempts():
