@@ -32,6 +32,7 @@ BATCH_SECONDS = 0.1
 MOST_MEETINGS = 2000  # in a batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding with
 MOST_FINDINGS = 10  # of a subject; then what else there is, is no news
+DEBUG = "PYTHONMALLOC" in os.environ  # what is freed is filled
 LIMIT = 3.0  # seconds for a step, of which each takes a tenth of one
 
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
@@ -231,9 +232,12 @@ class Drive:
             (labels, threads) for threads in dict.fromkeys((2, most // 2, most)) if threads > 1
         ]
         pairs = []
-        for one, other in combinations_with_replacement(self._found, 2):
-            if one["writes"] or one is other:
-                rank = 2 - one["writes"] - other["writes"]
+        different = [each for each in self._found if not each["variant_of"]]
+        for one, other in combinations_with_replacement(different, 2):
+            if one["writes"] or other["writes"] or one is other:
+                writers = one["writes"] + other["writes"]
+                # A reader sees what a writer has freed, where that is filled.
+                rank = abs(1 - writers) if DEBUG else 2 - writers
                 pairs.append((rank, tuple(dict.fromkeys((one["label"], other["label"])))))
         pairs.sort(key=lambda ranked: ranked[0])
         mine = [each for each in together if each[0] not in self._done]
@@ -407,7 +411,8 @@ class Drive:
         objects, calls = burst.size()
         broken = burst.run(objects, calls, self._chance.randrange(2**32))
         self._say("meetings", objects)
-        if not broken and (labels, threads) not in self._measured:
+        measures = not DEBUG and (labels, threads) not in self._measured
+        if not broken and measures:
             self._measured.add((labels, threads))
             self._begin("burst", labels, threads)
             broken = burst.grows(objects, calls, self._chance.randrange(2**32))

@@ -143,7 +143,7 @@ class Driver:
                 "pairs": len(self._pairs),
                 "meetings": self._meetings,
             }
-            if self._meetings < FEW:
+            if self._meetings < FEW and not self._run.has_finding(self._name):
                 self.aside["*"] = f"only {self._meetings} meetings: too few to say anything"
             self._run.add_type(counts, self.aside)
 
@@ -405,6 +405,7 @@ class Driver:
             ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, malloc, attempt)
             if ending.kind not in {"done", "error"} and ending.last[0] in {"begin", "meetings"}:
                 kind: Kind = "hang" if ending.kind == "hang" else "crash"
+                self._meetings += max(meetings, 1) if self._settings.pair else 0
                 return _Shown(self._error(ending), 1, max(meetings, 1), kind)
             if words:
                 outcome = {"object": self._subject.constructor, "error": words}

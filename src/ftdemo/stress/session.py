@@ -129,10 +129,13 @@ class Session:
         with self._lock:
             self._findings.append(finding)
 
-    def has_finding(self, name: str, labels: Sequence[str]) -> bool:
-        """Whether these operations are a finding on an object that was made in another way."""
+    def has_finding(self, name: str, labels: Sequence[str] | None = None) -> bool:
+        """Whether there is a finding of a type, or of these operations on it."""
         with self._lock:
-            return any((f["type"], f["operations"]) == (name, list(labels)) for f in self._findings)
+            return any(
+                each["type"] == name and (labels is None or each["operations"] == list(labels))
+                for each in self._findings
+            )
 
     def tell(self, subject: str, *, meetings: int = 0, done: int = 0, total: int = 0) -> None:
         """Count, and call _progress."""

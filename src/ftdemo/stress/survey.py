@@ -30,7 +30,7 @@ SLOW_OBSERVER = 300e-6  # seconds
 OBSERVERS = 24
 LOOKUPS = 6
 # By their names these show state, too, although they take arguments.
-_LOOKUP = re.compile(r"^__(getitem|contains)__$|get|find|index|count|contains|has|peek|look")
+_LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
 
 # What has a syntax, and how it is written. K is a key, V a value.
 _SYNTAX = {
@@ -566,8 +566,15 @@ class Survey:
                 changers.append(reader)
             else:
                 silent.append(reader)
-        observers = tuple((silent + changers)[:OBSERVERS])
-        subject = Subject(make, lambda: (make(), make()), tuple(silent[:OBSERVERS]))
+        lookups = [
+            operation
+            for operation in operations.values()
+            if not operation.takes_nothing
+            and _LOOKUP.search(operation.names[0])
+            and _names(operation.label).isdisjoint({"y", "n"})
+        ][:LOOKUPS]
+        observers = [*(silent + changers)[:OBSERVERS], *lookups]
+        subject = Subject(make, lambda: (make(), make()), (*silent[:OBSERVERS], *lookups))
         for each in found:
             operation = operations[each["label"]]
             self._say("try", operation.label)
@@ -580,16 +587,7 @@ class Survey:
                 each["fails"] = False
             changed = observe(subject, x, Labels(x=x)) != before
             each["writes"] = changed or operation in changers
-        labels = [operation.label for operation in observers]
-        lookups = [
-            each["label"]
-            for each in found
-            if not each["writes"]
-            and each["label"] not in labels
-            and _LOOKUP.search(each["names"][0])
-            and _names(each["label"]).isdisjoint({"y", "n"})
-        ]
-        return found, labels + lookups[:LOOKUPS]
+        return found, [operation.label for operation in observers]
 
 
 def _tops() -> dict[str, Any]:
