@@ -223,6 +223,9 @@ def real(session: nox.Session) -> None:
         *("pytest", "tests/tool/test_check.py", "-k", "real_packages", *session.posargs),
         env={"FTDEMO_REAL_PACKAGES": " ".join(packages)},
     )
+    if session.python == "3.14t":  # what is pinned has wheels for it
+        session.install("-r", "tests/real/packages.txt")
+        session.run("python", "tests/real/stress.py")  # the table in docs/stress.md
 
 
 @nox.session(requires=["provide"], tags=REST)

@@ -86,6 +86,14 @@ spin(uint64_t steps)
     }
 }
 
+/* Whether a call gave an object that is gone: PYTHONMALLOC=debug fills what
+ * is freed with this byte. Such an object need not crash anything soon. */
+static inline int
+is_freed(PyObject *outcome)
+{
+    return (uintptr_t)Py_TYPE(outcome) == UINTPTR_MAX / 0xFF * 0xDD;
+}
+
 static void
 call_one(Script *script, Py_ssize_t index)
 {
@@ -98,6 +106,9 @@ call_one(Script *script, Py_ssize_t index)
         keep = keep || PyErr_ExceptionMatches(PyExc_SystemError);
         outcome = PyErr_GetRaisedException();
         PyBytes_AS_STRING(script->raised)[index] = 1;
+    }
+    else if (is_freed(outcome)) {
+        Py_FatalError("a call returned an object that has been freed");
     }
     if (keep) {
         (void)PyList_SetItem(script->outcomes, index, outcome);

@@ -23,7 +23,7 @@ from ftdemo.processes import end_with_parent
 from ftdemo.stress import survey
 from ftdemo.stress.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
-from ftdemo.stress.outcomes import Form, text
+from ftdemo.stress.outcomes import ANY, Form, matches, text
 from ftdemo.stress.tsan import MARK
 from ftdemo.threadsafety import level_of
 
@@ -32,6 +32,7 @@ BATCH_SECONDS = 0.1
 MOST_MEETINGS = 2000  # in a batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding with
 MOST_FINDINGS = 10  # of a subject; then what else there is, is no news
+DEBUG = "PYTHONMALLOC" in os.environ  # what is freed is filled
 LIMIT = 3.0  # seconds for a step, of which each takes a tenth of one
 
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
@@ -77,13 +78,14 @@ class Drive:
         module = importlib.import_module(request["module"])
         for other in request["imports"]:
             importlib.import_module(other)
-        own = survey.owner(request["own"])
-        self._survey = survey.Survey(module, own, self._say, dict(request["aside"]))
+        self._own = survey.owner(request["own"])
+        self._survey = survey.Survey(module, self._own, self._say, dict(request["aside"]))
         self._chance = random.Random(request["seed"])
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
         self._matches: dict[tuple[str, ...], Match] = {}
         self._done = {tuple(labels) for labels in request["done"]}
+        self._crashed = [set(_parts(labels)) for labels in request["crashed"]]
         self._findings = 0
         self._measured: set[tuple[tuple[str, ...], int]] = set()
         self._found_parts: list[tuple[str, ...]] = []
@@ -103,8 +105,11 @@ class Drive:
             self._say_operations()
             return
         observers = [self._parse(label) for label in request["observers"]]
-        self._subject = Subject(make, tuple(observers))
+        self._siblings = self._survey.siblings_of(request["constructor"])
+        make_two = self._siblings or (lambda: (make(), make()))
+        self._subject = Subject(make, make_two, tuple(observers))
         self._found = request["operations"] or []
+        self._base = {o["label"]: o["variant_of"] for o in self._found if o["variant_of"]}
         self._start = time.perf_counter()
         match request["task"]:
             case "drive":
@@ -119,16 +124,30 @@ class Drive:
 
     def _say_constructors(self) -> None:
         expression = self._request["expression"]
+        if not expression:
+            found = self._survey.objects_for(self._request["functions"])
+            self._say("constructors", found, self._survey.aside)
+            return
         kind = eval(expression, self._survey.namespace)
         found = self._survey.constructors(kind, expression)
         self._say("constructors", found, self._survey.aside)
 
     def _say_operations(self) -> None:
         request = self._request
-        if request["only_functions"]:
+        kind = type(self._example)
+        if (
+            request["only_functions"]
+            and survey.is_extension_type(kind)
+            and self._own(kind.__module__)
+        ):
+            every, observers = self._survey.operations(
+                kind, request["constructor"], request["functions"]
+            )
+            names = set(request["functions"])
+            found = [each for each in every if names.intersection(each["names"])], observers
+        elif request["only_functions"]:
             found = self._survey.module_functions(request["functions"], request["constructor"])
         else:
-            kind = type(self._example)
             found = self._survey.operations(kind, request["constructor"], request["functions"])
             self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
         self._say("operations", *found, self._survey.aside, self._survey.derived)
@@ -171,8 +190,8 @@ class Drive:
             rank = 3 - one["writes"] - other["writes"]
             if one is other:
                 rank -= 1
-            if one["fails"] or other["fails"]:
-                rank += 1
+            rank += one["fails"] or other["fails"]
+            rank += bool(one["variant_of"] or other["variant_of"])
             a, b = one["label"], other["label"]
             mirrored_a, mirrored_b = self._mirrored(a), self._mirrored(b)
             for pair in ((a, b), (a, mirrored_b), (b, mirrored_a)):
@@ -182,7 +201,7 @@ class Drive:
                     yield rank, pair
 
     def _mirrored(self, label: str) -> str:
-        if not re.search(r"\by\b", label):
+        if not self._siblings and not re.search(r"\by\b", label):
             return label  # nothing of it would change for the other object
         return mirrored(label, self._survey.namespace, self._example)
 
@@ -191,7 +210,9 @@ class Drive:
 
         For a type of many operations there is no time for all; these are drawn.
         """
-        labels = [each["label"] for each in self._found if each["collides"]]
+        labels = [
+            each["label"] for each in self._found if each["collides"] and not each["variant_of"]
+        ]
         if len(labels) > 6:
             return
         most = min(4, self._request["threads"])
@@ -211,9 +232,12 @@ class Drive:
             (labels, threads) for threads in dict.fromkeys((2, most // 2, most)) if threads > 1
         ]
         pairs = []
-        for one, other in combinations_with_replacement(self._found, 2):
-            if one["writes"] or one is other:
-                rank = 2 - one["writes"] - other["writes"]
+        different = [each for each in self._found if not each["variant_of"]]
+        for one, other in combinations_with_replacement(different, 2):
+            if one["writes"] or other["writes"] or one is other:
+                writers = one["writes"] + other["writes"]
+                # A reader sees what a writer has freed, where that is filled.
+                rank = abs(1 - writers) if DEBUG else 2 - writers
                 pairs.append((rank, tuple(dict.fromkeys((one["label"], other["label"])))))
         pairs.sort(key=lambda ranked: ranked[0])
         mine = [each for each in together if each[0] not in self._done]
@@ -287,19 +311,29 @@ class Drive:
 
     def _look(self, labels: tuple[str, ...], most: int) -> None:
         """Collide once, and report what came of it."""
-        if labels in self._done or self._findings >= MOST_FINDINGS:
+        if self._is_over(labels) or self._findings >= MOST_FINDINGS:
             return
         match = self._match(labels)
         times = max(10, min(most, int(BATCH_SECONDS / match.cost)))
         self._begin("collide", labels)
         tally = match.collide(times, self._chance.randrange(2**32))
         self._say("meetings", times)
+        if match.refused:
+            self._say("refused", sorted(match.refused))
         if tally.seen:
             self._done.add(labels)
             self._findings += 1
             if not any("; " in label for label in labels):
                 self._found_parts.append(labels)
             self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
+
+    def _is_over(self, labels: tuple[str, ...]) -> bool:
+        """Whether these, or their like, have gone wrong, or have in them what crashes."""
+        parts = _parts(labels)
+        like = tuple(self._base.get(label, label) for label in labels)
+        return not self._done.isdisjoint({labels, like}) or any(
+            crashed <= parts for crashed in self._crashed
+        )
 
     def _confirm(self, labels: Sequence[str]) -> None:
         """Collide until it is clear how often no order explains what comes, and ask as often."""
@@ -331,24 +365,19 @@ class Drive:
     def _picture(self, match: Match, example: Form) -> dict[str, Any]:
         """Put an outcome into words: what each call gave, and what of the state is wrong."""
         expected = match.expected()
-        after = []
-        names = self._objects(match)
-        for index, states in enumerate(example[1]):
-            for place, state in enumerate(states):
-                could = [form[1][index][place] for form in expected if index < len(form[1])]
-                if state not in could and index < len(names):
-                    label = self._subject.observers[place].label
-                    if names[index] == "y":
-                        label = mirrored(label, self._survey.namespace, self._example)
-                    after.append((label, index, place))
-        after = after[:3]
+        # Compared with an order that gives the same results, or all: what is nearest to it.
+        same = [form for form in expected if matches(form[0], example[0])]
+        objects = 2 if any(each.uses_other for each in match.operations) else 1
+        wrong = min((_wrong_states(form, example, objects) for form in same or expected), key=len)
+        # What each shows is possible, but not together: show what the objects that calls gave show.
+        together = bool(same) and not wrong
+        made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
+        after = (wrong or (made if together else []))[:3]
 
         def words(form: Form) -> dict[str, Any]:
             return {
-                "results": [text(result) for result in form[0]],
-                "after": [text(form[1][index][place]) for _, index, place in after]
-                if len(form[1]) == len(example[1])
-                else [],
+                "results": _texts(form),
+                "after": [text(_state(form, *where)) for where in after],
             }
 
         shown = []
@@ -360,16 +389,21 @@ class Drive:
             "object": self._request["constructor"],
             "threads": calls,
             **words(example),
-            "state": [label for label, _, _ in after],
+            "state": [self._observer(objects, *where) for where in after],
             "in_any_order": shown,
+            "together": together,
         }
 
-    def _objects(self, match: Match) -> list[str]:
-        return ["x", "y"] if any(each.uses_other for each in match.operations) else ["x"]
+    def _observer(self, objects: int, index: int, place: int) -> str:
+        label = self._subject.observers[place].label
+        if index < objects:
+            swapped = mirrored(label, self._survey.namespace, self._example)
+            return swapped if index else label
+        return f"{label} of result {index - objects + 1}"
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
         """Let threads loose on fresh objects, and report what is broken in the end."""
-        if labels in self._done:
+        if self._is_over(labels):
             return
         operations = [self._parse(label) for label in labels]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
@@ -377,7 +411,8 @@ class Drive:
         objects, calls = burst.size()
         broken = burst.run(objects, calls, self._chance.randrange(2**32))
         self._say("meetings", objects)
-        if not broken and (labels, threads) not in self._measured:
+        measures = not DEBUG and (labels, threads) not in self._measured
+        if not broken and measures:
             self._measured.add((labels, threads))
             self._begin("burst", labels, threads)
             broken = burst.grows(objects, calls, self._chance.randrange(2**32))
@@ -395,20 +430,56 @@ class Drive:
         operations = [self._parse(label) for label in labels]
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
-        seen, runs, words = 0, 0, ""
+        seen, runs, rounds, words = 0, 0, 0, ""
         self._begin("control" if in_turn else "burst", labels, threads)
         objects, calls = burst.size()
         while self._spent() < 1:
             self._begin("control" if in_turn else "burst", labels, threads)
             seed = int(self._request["seed"]) + runs
             broken = burst.run(objects, calls, seed, in_turn=in_turn)
-            if not broken and not in_turn and not runs:
+            if not broken and not in_turn and rounds % 4 == 0:
                 broken = burst.grows(objects, calls, seed)
-            runs += objects
+            runs, rounds = runs + objects, rounds + 1
             self._say("meetings", objects)
             if broken:
                 seen, words = seen + 1, broken
         self._say("broken_again", seen, runs, words)
+
+
+def _state(form: Form, index: int, place: int) -> Form:
+    """What one observer shows of one object; a pattern may leave out any of it."""
+    states = form[1]
+    if states is ANY or index >= len(states) or states[index] is ANY:
+        return ANY
+    return states[index][place]
+
+
+def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, int]]:
+    """Which states of the shared objects differ, as the number of the object and the observer."""
+    return [
+        (index, place)
+        for index in range(objects)
+        for place, state in enumerate(example[1][index])
+        if not matches(_state(form, index, place), state)
+    ]
+
+
+def _texts(form: Form) -> list[str]:
+    """Write down results; of two numbers that always differ as much, by how much they do."""
+    if form[0] is ANY:
+        return ["..."]
+    shown = [text(result) for result in form[0]]
+    masked = [place for place, result in enumerate(form[0]) if result == ("int", ANY)]
+    differences = form[2] if form[2] is not ANY and len(masked) == 2 else ()
+    if differences and isinstance(differences[masked[1]], int):
+        more = differences[masked[1]]
+        shown[masked[0]] = "n"
+        shown[masked[1]] = f"n {'-' if more < 0 else '+'} {abs(more)}"
+    return shown
+
+
+def _parts(labels: Sequence[str]) -> set[str]:
+    return {part for label in labels for part in label.split("; ")}
 
 
 def _after_fork_in_parent() -> None:

@@ -19,6 +19,7 @@ _SLOWER = 10 if SANITIZED else 1
 START = 30.0 * _SLOWER  # seconds that a child may take until it says something
 TRY = 2.0 * _SLOWER  # seconds for an operation that is tried by one thread
 STEP = 4.0 * _SLOWER  # seconds for a batch of meetings, which should take a tenth of one
+MOST_WAITS = 10  # times the limit, for a child that has had little time on a core
 LOOK = 0.01  # seconds between looks at a report
 
 Line = list[Any]
@@ -27,7 +28,7 @@ Line = list[Any]
 class Ending(NamedTuple):
     """How a child ended: what it said last, and what it, or CPython for it, wrote to stderr.
 
-    kind is "done", "crash", "hang" or "exit".
+    kind is "done", "crash", "hang", "exit", or "error" for an exception of Python's.
     """
 
     kind: str
@@ -88,6 +89,8 @@ def run(
     words = processes.ending(status, 0)
     if status < 0 or fatal or status >= 0x80000000:
         return Ending("crash", words, last, written)
+    if status == 1 and "Traceback (most recent call last)" in written:
+        return Ending("error", written.strip().rpartition("\n")[2], last, written)
     return Ending("exit", words, last, written)
 
 
@@ -102,6 +105,15 @@ def _limit(last: Line) -> float:
     return {"start": START, "try": TRY}.get(last[0], STEP)
 
 
+def _cpu_seconds(pid: int) -> float:
+    """The time that a child has had on cores; 0 where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+
+
 def _listen(
     process: "subprocess.Popen[bytes]",
     report: Path,
@@ -112,6 +124,7 @@ def _listen(
     lines: list[Line] = []
     read = 0
     deadline = time.monotonic() + START
+    started, waits = _cpu_seconds(process.pid), 0
     while True:
         if stop.is_set():
             raise StoppedError
@@ -129,8 +142,14 @@ def _listen(
                 lines.append(json.loads(text))
                 say(lines[-1])
             deadline = time.monotonic() + _limit(lines[-1] if lines else ["start"])
+            started, waits = _cpu_seconds(process.pid), 0
         elif status is None and time.monotonic() > deadline:
-            return None, lines
+            # On a busy machine, a child that goes on may have had little time on a core.
+            limit = _limit(lines[-1] if lines else ["start"])
+            had = _cpu_seconds(process.pid) - started
+            if not limit / 100 < had < limit or waits >= MOST_WAITS:
+                return None, lines
+            deadline, waits = time.monotonic() + limit, waits + 1
         if status is not None:
             return status, lines
         if lines and lines[-1][0] == "done":
@@ -145,7 +164,9 @@ def error_text(errors: str) -> str:
         (
             index
             for index, line in enumerate(lines)
-            if line.startswith(("Fatal Python error", "Timeout (", "Debug memory block"))
+            if line.startswith(
+                ("Fatal Python error", "Windows fatal exception", "Timeout (", "Debug memory block")
+            )
         ),
         max(0, len(lines) - 12),
     )

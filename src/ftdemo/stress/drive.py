@@ -9,12 +9,16 @@ from typing import Any, NamedTuple
 
 from ftdemo.stress import children, tsan
 from ftdemo.stress.children import Ending, Line, error_text
-from ftdemo.stress.results import KINDS, Counts, Finding, Kind
+from ftdemo.stress.results import FEW, KINDS, Counts, Finding, Kind
 from ftdemo.stress.session import Subject, TargetSession
 
 MOST_RESTARTS = 40  # of the child of one subject, each after a crash or a hang
 MOST_CONFIRMED = 10  # findings of one subject that are not atomic
-MOST_CRASHES = 2  # and crashes, and hangs
+MOST_CRASHES = 2  # and crashes, and hangs, each
+MOST_ENDS: dict[Kind, int] = {
+    "crash": 8,
+    "hang": 2,
+}  # of children that drive one subject; a hang takes longer
 CONFIRM_SECONDS = 2.0
 CONTROL_SECONDS = 0.5
 MOST_TRIALS = 16  # to reduce a crash
@@ -22,6 +26,8 @@ MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
 
 UNSHARED = ("compatible", "safe on distinct objects")
 FOR_CRASHES = "sharing is not promised ({}): only crashes count"
+
+REFUSED = "raises RuntimeError or BufferError while another thread uses it, and does no harm"
 
 
 class _Candidate(NamedTuple):
@@ -83,6 +89,7 @@ class Driver:
         self._name = subject.name
         self._level = subject.level
         self._done: set[tuple[str, ...]] = set()
+        self._crashed: set[tuple[str, ...]] = set()  # one or two operations
         self._pairs: set[tuple[str, ...]] = set()
         self._meetings = 0
         self._candidates: list[_Candidate] = []
@@ -136,6 +143,8 @@ class Driver:
                 "pairs": len(self._pairs),
                 "meetings": self._meetings,
             }
+            if self._meetings < FEW and not self._run.has_finding(self._name):
+                self.aside["*"] = f"only {self._meetings} meetings: too few to say anything"
             self._run.add_type(counts, self.aside)
 
     def _heed_levels(self) -> None:
@@ -159,8 +168,8 @@ class Driver:
             if last is None:
                 return
             left *= max(0.0, 1 - spent)
-            grave = sum(1 for each in self._candidates if each.kind in {"crash", "hang"})
-            if left < 0.05 or grave >= MOST_CRASHES:
+            ends = Counter(each.kind for each in self._candidates)
+            if left < 0.05 or any(ends[kind] >= most for kind, most in MOST_ENDS.items()):
                 return
 
     def _drive_once(
@@ -168,13 +177,16 @@ class Driver:
     ) -> tuple[float, Ending | None]:
         """Run a child until it is done, or gone; give the share of time that it took."""
         spent = 0.0
+        begun: Line = []
 
         def heard(line: Line) -> None:
-            nonlocal spent
+            nonlocal spent, begun
             match line:
                 case ["begin", _, labels, _, share]:
-                    spent = share
+                    spent, begun = share, line
                     self._pairs.add(tuple(labels))
+                case ["refused", steps]:
+                    self.aside.update(dict.fromkeys(steps, REFUSED))
                 case ["meetings", count]:
                     self._meetings += count
                     self._run.tell(self._name, meetings=count)
@@ -204,6 +216,7 @@ class Driver:
             observers=self._observers,
             aside=self.aside,
             done=[list(labels) for labels in self._done],
+            crashed=[list(labels) for labels in self._crashed],
         )
         ending = children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
         for labels, place, text in tsan.reports(ending.errors, self._of.target.modules):
@@ -214,22 +227,22 @@ class Driver:
                 self._run.add_finding(self._finding(shown, labels, max(2, len(labels))))
         if ending.kind == "done":
             return 1.0, None
-        if ending.last[0] not in {"begin", "meetings"}:
+        if not begun:
             self.aside["*"] = f"stopped: {ending.words}"
             return 1.0, None
-        self._blame(ending, malloc)
+        self._blame(ending, begun, malloc)
         return spent, ending
 
-    def _blame(self, ending: Ending, malloc: str | None) -> None:
-        """Blame what the child did last: a race, or a fault that needs none."""
-        match ending.last:
-            case ["begin", phase, labels, threads, _]:
-                pass
-            case _:  # between two steps: collecting garbage, say
-                self.aside["*"] = f"stopped: {ending.words}"
-                return
+    def _blame(self, ending: Ending, begun: Line, malloc: str | None) -> None:
+        """Blame what the child began last: a race, or a fault that needs none."""
+        _, phase, labels, threads, _ = begun
         self._done.add(tuple(labels))
         what = " | ".join(labels)
+        if ending.kind == "error":
+            self.aside[what] = f"could not be driven ({ending.words})"
+            return
+        if ending.kind == "crash" and len(set(labels)) <= 2:
+            self._crashed.add(tuple(labels))
         if phase in {"oracle", "control"} and not self._is_fine_in_turn(ending, labels):
             does = {"crash": "crashes", "hang": "blocks", "exit": "ends the process"}[ending.kind]
             self.aside[what] = f"{does} when the threads take turns ({ending.words})"
@@ -275,12 +288,15 @@ class Driver:
         while self._candidates:
             candidate = self._candidates.pop(0)
             kind, labels = candidate.kind, candidate.labels
+            calls = {call for label in labels for call in label.split("; ")}
             grave = kind != "not-atomic"
             if confirmed.total() and time.monotonic() > deadline:
                 break
-            if grave and (confirmed[kind] >= MOST_CRASHES or blamed.intersection(labels)):
+            if grave and (confirmed[kind] >= MOST_CRASHES or blamed.intersection(calls)):
                 continue
             if not grave and confirmed[kind] >= MOST_CONFIRMED:
+                continue
+            if self._run.has_finding(self._name, labels):
                 continue
             finding = (
                 self._confirm_burst(candidate)
@@ -293,7 +309,9 @@ class Driver:
             if finding is not None:
                 confirmed[finding["kind"]] += 1
                 if finding["kind"] != "not-atomic":
-                    blamed.update(labels)
+                    blamed.update(
+                        call for label in finding["operations"] for call in label.split("; ")
+                    )
                 self._run.add_finding(finding)
                 self._run.tell(self._name)
 
@@ -307,13 +325,12 @@ class Driver:
         """Drive the operations that are named, for as long as is asked."""
         labels, settings = self._settings.pair, self._settings
         finding = None
-        if settings.only != "crash":
+        if settings.only != "crash" and len(labels) > 1:
             finding = self._confirm_outcome(labels, seconds, settings.seed)
         self._candidates.clear()
-        if finding is None:
-            threads = max(2, len(labels))
-            candidate = _Candidate("crash", labels, threads, {})
-            finding = self._confirm_burst(candidate)
+        for threads in dict.fromkeys((max(2, len(labels)), max(settings.threads, len(labels)))):
+            if finding is None:
+                finding = self._confirm_burst(_Candidate("crash", labels, threads, {}))
         if finding is not None:
             self._run.add_finding(finding)
 
@@ -322,10 +339,14 @@ class Driver:
     ) -> Finding | None:
         """Have threads collide in a child of their own, until it is clear what comes of it."""
         told: list[Line] = []
+        begun: Line = []
 
         def heard(line: Line) -> None:
+            nonlocal begun
             if line[0] == "confirmed":
                 told.append(line)
+            elif line[0] == "begin":
+                begun = line
             elif line[0] == "meetings":
                 self._meetings += line[1]
 
@@ -339,8 +360,8 @@ class Driver:
         )
         ending = children.run(request, say=heard, stop=self._run.stop)
         if ending.kind != "done":
-            if ending.last[0] == "begin":
-                self._blame(ending, None)
+            if begun:
+                self._blame(ending, begun, None)
             elif ending.last[0] == "start":
                 error = ending.errors.strip().rpartition("\n")[2]
                 self.aside[" | ".join(labels)] = error or ending.words
@@ -379,10 +400,12 @@ class Driver:
             elif line[0] == "broken_again" and line[1]:
                 words = line[3]
 
-        for attempt in range(1 if candidate.kind == "hang" else 2):
-            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, candidate.malloc, attempt)
-            if ending.kind in {"crash", "hang", "exit"} and ending.last[0] in {"begin", "meetings"}:
+        tries = (candidate.malloc,) if candidate.kind == "hang" else (candidate.malloc, "debug")
+        for attempt, malloc in enumerate(tries):
+            ending = self._burst(labels, threads, CONFIRM_SECONDS, heard, malloc, attempt)
+            if ending.kind not in {"done", "error"} and ending.last[0] in {"begin", "meetings"}:
                 kind: Kind = "hang" if ending.kind == "hang" else "crash"
+                self._meetings += max(meetings, 1) if self._settings.pair else 0
                 return _Shown(self._error(ending), 1, max(meetings, 1), kind)
             if words:
                 outcome = {"object": self._subject.constructor, "error": words}

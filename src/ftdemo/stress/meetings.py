@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from ftdemo._stress import Meetings, spin
@@ -20,8 +20,10 @@ from ftdemo.stress.outcomes import Form, Labels, Oracle, form, raised
 ORDERS = 24  # of the operations that are asked for, at most
 ASKED_FIRST = 6  # meetings of the oracle for an order, before threads collide
 ASKED_AGAIN = 400  # and over all orders, before an outcome counts
+REFUSALS = (("raises", "RuntimeError"), ("raises", "BufferError"))
 LONGEST_PHASE = 1e-3  # seconds
 BURST_CALLS = 50  # of each thread on one object
+BURST_OBJECTS = 50
 BURST_SECONDS = 0.1
 
 
@@ -55,10 +57,12 @@ class Crew:
 class Subject(NamedTuple):
     """What threads share: how it is made, and what shows its state.
 
-    make() gives a new object. observers are operations that take nothing but x.
+    make() gives a new object, make_two() gives it with another of its type. observers are
+    operations that take no other object.
     """
 
     make: Callable[[], Any]
+    make_two: Callable[[], tuple[Any, Any]]
     observers: tuple[Operation, ...]
 
 
@@ -90,27 +94,34 @@ class Match:
     """One choice of operations, an operation for each thread, and what is known of it."""
 
     def __init__(
-        self, subject: Subject, operations: Sequence[Operation], crew: Crew, number: "Numbers"
+        self,
+        subject: Subject,
+        operations: Sequence[Operation],
+        crew: Crew,
+        number: "Numbers",
+        with_other: bool = False,
     ) -> None:
         self.operations = tuple(operations)
         self.oracle = Oracle()
         self.asked = 0
         self.meetings = 0
+        self.refused: set[str] = set()  # calls that were sent away, and no harm was done
+        self._without: dict[tuple[tuple[int, ...], ...], Match] = {}
         self._subject = subject
         self._crew = crew
         self._number = number
-        self._orders = orders([len(operation.steps) for operation in operations])
+        self.orders = orders([len(operation.steps) for operation in operations])
         self._unexplained: set[Form] = set()
-        self._with_other = any(operation.uses_other for operation in operations)
+        self._with_other = with_other or any(each.uses_other for each in operations)
         self.cost = 20e-6  # seconds for a meeting with all that is around it
         self._longest: float | None = None  # seconds for the longest of the operations
 
     def ask(self, times: int) -> None:
         """Have the threads take turns in every order, so many times each."""
         start = time.perf_counter()
-        for order in self._orders:
+        for order in self.orders:
             self.oracle.learn(order, self._outcomes(times, order=order))
-        asked = times * len(self._orders)
+        asked = times * len(self.orders)
         self.asked += asked
         self.cost = (time.perf_counter() - start) / asked
 
@@ -120,7 +131,7 @@ class Match:
         for operation in self.operations:
             calls: list[Any] = []
             for _ in range(50):
-                x, y = self._subject.make(), self._subject.make()
+                x, y = self._subject.make_two()
                 calls += operation.build(x, y, self._number.next())
             job = self._job(Meetings(1), tuple(calls), 0, (), 0, 0, each=len(operation.steps))
             start = time.perf_counter()
@@ -138,11 +149,40 @@ class Match:
         seen = [o for o in outcomes if o in self._unexplained or not self.oracle.explains(o)]
         if seen and not self._unexplained.issuperset(seen):
             # In batches of the same size: what depends on time is then as old as in the collision.
-            self.ask(max(times, ASKED_AGAIN // len(self._orders)))
+            self.ask(max(times, ASKED_AGAIN // len(self.orders)))
             seen = [o for o in seen if not self.oracle.explains(o)]
+            seen = [o for o in seen if not self._is_refusal(o)]
             self._unexplained.update(seen)
         broken = [outcome for outcome in seen if ("raises", "SystemError") in outcome[0]]
         return Tally(times, len(seen), (broken or seen or [None])[0], bool(broken))
+
+    def _is_refusal(self, outcome: Form) -> bool:
+        """Whether threads were told that the object is in use, and all else is as without them.
+
+        A RuntimeError or BufferError says so: as from a dict that changes while it is read.
+        """
+        written, states, _ = outcome
+        results = iter(written)
+        kept = tuple(
+            tuple(step for step, _ in enumerate(each.steps) if next(results) not in REFUSALS)
+            for each in self.operations
+        )
+        rest = tuple(result for result in written if result not in REFUSALS)
+        if not rest or len(rest) == len(written):
+            return False
+        if kept not in self._without:
+            others = [
+                each.only(steps) for each, steps in zip(self.operations, kept, strict=True) if steps
+            ]
+            alone = Match(self._subject, others, self._crew, self._number, self._with_other)
+            alone.ask(ASKED_AGAIN // len(alone.orders))
+            self._without[kept] = alone
+        without = (rest, states, _differences([*rest, *chain(*states)]))
+        if not self._without[kept].oracle.explains(without):
+            return False
+        steps = [step for each in self.operations for step in each.steps]
+        self.refused |= {s for s, r in zip(steps, written, strict=True) if r in REFUSALS}
+        return True
 
     def _outcomes(
         self, times: int, *, order: tuple[int, ...] = (), phase: int = 0, seed: int = 0
@@ -152,7 +192,10 @@ class Match:
         scripts: list[list[Any]] = [[] for _ in self.operations]
         for _ in range(times):
             n = self._number.next()
-            x, y = self._subject.make(), self._subject.make() if self._with_other else None
+            if self._with_other:
+                x, y = self._subject.make_two()
+            else:
+                x, y = self._subject.make(), None
             shared.append((x, y))
             for script, operation in zip(scripts, self.operations, strict=True):
                 script.extend(operation.build(x, y, n))
@@ -182,7 +225,9 @@ class Match:
                 observe(self._subject, each, labels) for each in (x, y)[: 1 + self._with_other]
             ]
             states += [observe(self._subject, each, labels) for each in made]
-            outcomes.append((tuple(written), tuple(states), _differences(written)))
+            outcomes.append(
+                (tuple(written), tuple(states), _differences([*written, *chain(*states)]))
+            )
         return outcomes
 
     def _job(
@@ -207,10 +252,16 @@ class Match:
 
 
 def _differences(written: Sequence[Form]) -> Form:
-    """Give for each int result how far it is from the first: serial numbers differ by constants."""
-    numbers = [each[1] if each[0] == "int" else None for each in written]
-    first = next((number for number in numbers if number is not None), 0)
-    return tuple(None if number is None else number - first for number in numbers)
+    """Give for each int how far it is from the one before: serial numbers differ by constants."""
+    last = 0
+    differences: list[int | None] = []
+    for each in written:
+        if each[0] == "int":
+            differences.append(each[1] - last)
+            last = each[1]
+        else:
+            differences.append(None)
+    return tuple(differences)
 
 
 class Numbers:
@@ -274,14 +325,14 @@ class Burst:
         """How many objects, and calls of each thread on each, take about a tenth of a second."""
         slowest = 1e-7
         for operation in self.operations:
-            made = operation.build(self._subject.make(), self._subject.make(), self._number.next())
+            made = operation.build(*self._subject.make_two(), self._number.next())
             start = time.perf_counter()
             for function, *arguments in made:
                 with contextlib.suppress(BaseException):
                     function(*arguments)
             slowest = max(slowest, (time.perf_counter() - start) / len(made))
         calls = int(BURST_SECONDS / slowest / self.threads)
-        return max(1, min(20, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
+        return max(1, min(BURST_OBJECTS, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
 
     def grows(self, objects: int, calls: int, seed: int) -> str:
         """See if memory grows with every burst, and does not when threads take turns."""
@@ -296,7 +347,7 @@ class Burst:
 
         loose, in_turn = growth(in_turn=False), growth(in_turn=True)
         least, most = min(loose), max(in_turn)
-        if least > objects and least > 10 * max(most, 0):
+        if least > objects / 2 and least > 10 * max(most, 0):
             return f"memory grows: {least / objects:.1f} blocks for each object that threads shared"
         return ""
 
@@ -310,15 +361,13 @@ class Burst:
         scripts: list[list[Any]] = [[] for _ in range(self.threads)]
         for _ in range(objects):
             n = self._number.next()
-            x, y = self._subject.make(), self._subject.make()
+            x, y = self._subject.make_two()
             shared.append((x, y))
             made = [operation.build(x, y, n) for operation in self.operations]
             witnesses += [argument for each in made for argument in _witnesses(each)]
             for thread, script in enumerate(scripts):
-                mine = list(made[thread % len(made)])
-                while len(mine) < calls:
-                    mine += chance.choice(made)
-                script.extend(mine[:calls])
+                drawn = [made[thread % len(made)], *chance.choices(made, k=calls - 1)]
+                script.extend([call for each in drawn for call in each][:calls])
         meetings = Meetings(self.threads)
         if in_turn:
             total = calls * self.threads
@@ -333,7 +382,7 @@ class Burst:
         errors = [o for outcomes, _ in results for o in outcomes if isinstance(o, SystemError)]
         if errors:
             return f"raises SystemError: {errors[0]}"
-        del scripts, script, jobs, results, made, mine, x, y
+        del scripts, script, jobs, results, made, drawn, x, y
         shared.clear()
         return _still_held(witnesses)
 

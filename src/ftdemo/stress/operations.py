@@ -57,6 +57,15 @@ class Operation(NamedTuple):
     names: tuple[str, ...]
     uses_other: bool
 
+    def only(self, kept: Sequence[int]) -> "Operation":
+        """Leave out steps."""
+
+        def build(x: Any, y: Any, n: int) -> tuple[Call, ...]:
+            calls = self.build(x, y, n)
+            return tuple(calls[step] for step in kept)
+
+        return self._replace(build=build, steps=tuple(self.steps[step] for step in kept))
+
     @property
     def takes_nothing(self) -> bool:
         """Whether it is one call that takes nothing but x."""

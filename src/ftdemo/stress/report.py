@@ -6,7 +6,7 @@ from typing import Any
 
 from ftdemo import exit_codes, github, terminal
 from ftdemo.interpreter import heading
-from ftdemo.stress.results import KINDS, Finding, Result
+from ftdemo.stress.results import FEW, KINDS, Finding, Result
 from ftdemo.stress.session import Progress
 
 MOST_ORDERS = 4
@@ -14,10 +14,11 @@ MOST_SKIPPED = 12
 
 
 def exit_code(result: Result) -> int:
-    """0 no race was seen; 1 one was; 3 nothing was driven."""
+    """0 no race was seen; 1 one was; 3 nothing was driven, or too little to say anything."""
     if result["summary"]["findings"]:
         return exit_codes.FAILED
-    return exit_codes.OK if result["summary"]["meetings"] else exit_codes.NOTHING_CHECKED
+    driven = result["summary"]["meetings"] >= FEW
+    return exit_codes.OK if driven else exit_codes.NOTHING_CHECKED
 
 
 def print_stress(result: Result) -> None:
@@ -58,7 +59,8 @@ def sentence(result: Result) -> str:
     of = f"in {summary['meetings']:,} meetings of {pairs}"
     allowed = f" ({summary['allowed']} allowed)" if summary["allowed"] else ""
     if not summary["findings"]:
-        return f"no race seen {of}{allowed}"
+        few = "" if summary["meetings"] >= FEW else ": too few to say anything"
+        return f"no race seen {of}{allowed}{few}"
     one = summary["findings"] == 1
     return f"{summary['findings']} finding{'' if one else 's'}{allowed} {of}"
 
@@ -103,6 +105,8 @@ def _rows(outcome: dict[str, Any]) -> Iterator[str]:
         if state and not same and order["after"]:
             words += f"; after {', '.join(order['after'])}"
         yield f"  {'' if index else 'in any order':<{wide + 15}}  {words}"
+    if outcome.get("together"):
+        yield "  each of these is possible, but no order gives them together"
     if len(orders) > MOST_ORDERS:
         yield f"  {'':<{wide + 15}}  and {len(orders) - MOST_ORDERS} more"
 

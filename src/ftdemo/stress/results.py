@@ -7,6 +7,8 @@ from ftdemo.interpreter import Interpreter
 Kind = Literal["not-atomic", "crash", "hang", "broken", "data-race"]
 KINDS: tuple[Kind, ...] = ("crash", "hang", "broken", "data-race", "not-atomic")
 
+FEW = 100  # meetings of a type: with fewer, silence means nothing
+
 
 class Skipped(TypedDict):
     """What was not driven, and why."""

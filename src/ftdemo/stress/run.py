@@ -156,9 +156,9 @@ def _constructors(target: TargetSession, subject: Subject, aside: dict[str, str]
     """Give expressions that make the objects of a subject."""
     if subject.constructor is not None:
         return [subject.constructor]
-    if not subject.expression:
-        return list(SHARED_ARGUMENTS)
-    found: list[str] = []
+    found = [] if subject.expression else list(SHARED_ARGUMENTS)
+    if found and not target.target.expression:
+        return found  # with the objects of a type, they are driven as part of that type
 
     def heard(line: Line) -> None:
         match line:

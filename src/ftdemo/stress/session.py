@@ -129,6 +129,14 @@ class Session:
         with self._lock:
             self._findings.append(finding)
 
+    def has_finding(self, name: str, labels: Sequence[str] | None = None) -> bool:
+        """Whether there is a finding of a type, or of these operations on it."""
+        with self._lock:
+            return any(
+                each["type"] == name and (labels is None or each["operations"] == list(labels))
+                for each in self._findings
+            )
+
     def tell(self, subject: str, *, meetings: int = 0, done: int = 0, total: int = 0) -> None:
         """Count, and call _progress."""
         with self._lock:
@@ -174,6 +182,7 @@ class TargetSession:
         self.queue: deque[Subject] = deque()
         self.functions: dict[str, tuple[str, ...]] = {}
         self._known: set[str] = set()
+        self._not_imported: set[str] = set()
         self._lock = threading.Lock()  # guards queue and _known
         self.declares_ready = self._declares_ready()
         self._list()
@@ -194,7 +203,11 @@ class TargetSession:
             "path": [*self.target.path, *sys.path],
             "module": subject.module,
             "own": self.target.own,
-            "imports": [name for name in self.target.modules if name != subject.module],
+            "imports": [
+                name
+                for name in self.target.modules
+                if name != subject.module and name not in self._not_imported
+            ],
             "expression": subject.expression,
             "constructor": subject.constructor,
             "functions": subject.functions,
@@ -204,6 +217,7 @@ class TargetSession:
             "labels": [],
             "aside": {},
             "done": [],
+            "crashed": [],
             "seconds": settings.seconds,
             "threads": settings.threads,
             "seed": settings.seed,
@@ -236,6 +250,7 @@ class TargetSession:
             aside["import"] = ending.words
         if aside:
             self.run.add_type(not_driven(target.name), aside)
+        self._not_imported = {operation.removeprefix("import ") for operation in aside}
         self.functions = functions
         self._known = {subject.name for subject in types}
         if target.expression is not None:

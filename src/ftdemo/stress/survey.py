@@ -4,6 +4,7 @@ Runs in a child, since what is tried may crash, hang, or end the process. Each a
 before it is made; what was the last one of an earlier child is put aside with the reason.
 """
 
+import ast
 import contextlib
 import importlib
 import os
@@ -27,6 +28,9 @@ SLOW = 0.25  # seconds for a call that is too slow to be driven
 LONG_SEARCH = 0.3  # seconds of looking for the arguments of one function
 SLOW_OBSERVER = 300e-6  # seconds
 OBSERVERS = 24
+LOOKUPS = 6
+# By their names these show state, too, although they take arguments.
+_LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
 
 # What has a syntax, and how it is written. K is a key, V a value.
 _SYNTAX = {
@@ -86,10 +90,14 @@ _DANGEROUS = (
 
 
 class Found(TypedDict):
-    """An operation that works, and what is known of it."""
+    """An operation that works, and what is known of it.
+
+    variant_of is the operation that differs in a value alone, if there is one.
+    """
 
     label: str
     names: list[str]
+    variant_of: str
     writes: bool
     fails: bool
     level: str | None
@@ -212,10 +220,11 @@ class Survey:
         say: Callable[..., None],
         aside: dict[str, str],
     ) -> None:
-        self.namespace = {**_tops(), **vars(module)}
+        self.namespace: dict[str, Any] = {**_tops(), **vars(module)}
         self.module = module
         self.aside = aside
         self.derived: dict[str, str] = {}
+        self._variants: dict[str, str] = {}
         self._say = say
         self._own = own
 
@@ -224,6 +233,34 @@ class Survey:
         code = compile(expression, f"<{expression}>", "eval")
         namespace = self.namespace
         return lambda: eval(code, namespace)
+
+    def siblings_of(self, expression: str) -> Callable[[], tuple[Any, Any]] | None:
+        """Compile an expression that makes an object of another one of the target's, to make two.
+
+        Two iterators of one container share more than their type.
+        """
+        tree = ast.parse(expression, mode="eval")
+        made: ast.expr = tree.body
+        while isinstance(made, ast.Subscript):
+            made = made.value
+        match made:
+            case ast.Call(ast.Attribute(ast.Call() as parent)):
+                pass
+            case ast.Call(ast.Name("iter" | "reversed"), [ast.Call() as parent]):
+                pass
+            case _:
+                return None
+        source = ast.unparse(parent)
+        kind = type(self.constructor_of(source)())
+        if not (is_extension_type(kind) and self._own(kind.__module__)):
+            return None
+
+        class Replace(ast.NodeTransformer):
+            def visit(self, node: ast.AST) -> Any:
+                return ast.Name("parent") if node is parent else self.generic_visit(node)
+
+        each = ast.unparse(Replace().visit(tree))
+        return self.constructor_of(f"(lambda parent: ({each}, {each}))({source})")
 
     def constructors(self, kind: type, expression: str) -> list[str]:
         """Find expressions that make objects of kind: at most three, of different shapes."""
@@ -246,9 +283,28 @@ class Survey:
                     works.append(text)
             if len(works) >= 8 or time.perf_counter() > deadline:
                 break
+        large = f"{expression}({values.LARGE})"
+        if f"{expression}(1)" in works and large not in self.aside:
+            self._say("try", large)
+            with contextlib.suppress(BaseException):
+                if isinstance(self.constructor_of(large)(), kind):
+                    works.append(large)
         if not works:
             self.aside[f"{expression}(...)"] = f"no arguments found to make one with ({reason})"
         return _different(works)
+
+    def objects_for(self, functions: Sequence[str]) -> list[str]:
+        """Find expressions that make objects of the module's types which functions take."""
+        found = []
+        for each in find_types([self.module], self._own):
+            kind = vars(self.module)[each.expression]
+            for constructor in self.constructors(kind, each.expression)[:1]:
+                make = self.constructor_of(constructor)
+                example = make()
+                if any(list(self._try_function(f, kind, make, example)) for f in functions):
+                    found.append(constructor)
+        self.aside.clear()  # of types that nobody has asked for
+        return found
 
     def operations(
         self, kind: type, constructor: str, functions: Sequence[str]
@@ -265,6 +321,10 @@ class Survey:
         for name in functions:
             for label in self._try_function(name, kind, make, example):
                 labels.setdefault(label, self._found(label, name, self.module, example))
+        if vars(self.module).get(kind.__name__) is kind:
+            # What makes objects may share something: a count of them, a list of free memory.
+            for label in self._try_constructor(kind, make, example):
+                labels.setdefault(label, self._found(label, kind.__name__, self.module, example))
         return self._classify(list(labels.values()), make, example)
 
     def module_functions(
@@ -277,7 +337,10 @@ class Survey:
         for name in names:
             labels = self._try_function(name, None, make, example, constructor != "object()")
             found += [self._found(label, name, self.module, example) for label in labels]
-        return self._classify(found, make, example)
+        found, observers = self._classify(found, make, example)
+        if found and hasattr(example, "copy"):
+            observers.append("copy()")  # of a list, a dict or a bytearray: what it has in it
+        return found, observers
 
     def _is_of(self, kind: type, name: str) -> bool:
         """Whether a member is the type's own, or of a base that is not Python's."""
@@ -295,6 +358,7 @@ class Survey:
         return {
             "label": label,
             "names": list(operation.names),
+            "variant_of": self._variants.get(label, ""),
             "writes": False,
             "fails": False,
             "level": level,
@@ -320,6 +384,15 @@ class Survey:
             settings = {f"x.{name} = {value}": value for value in _setting(example, name)}
             if hasattr(type(_raw(kind, name)), "__set__"):
                 yield from self._first(settings, make, example, f"x.{name} = ...", quiet=True)
+
+    def _try_constructor(self, kind: type, make: Callable[[], Any], example: Any) -> list[str]:
+        name = kind.__name__
+        guesses = {
+            f"{name}({', '.join(each)})": each[-1] if each else ""
+            for each in values.arguments(kind, name, name)
+            if "y" not in each
+        }
+        return self._first(guesses, make, example, f"{name}(...)", quiet=True)
 
     def _try_function(
         self,
@@ -348,7 +421,7 @@ class Survey:
                     changed = ["x" if index == place else v for index, v in enumerate(each)]
                     guesses[f"{name}({', '.join(changed)})"] = changed[-1]
         what = f"{name}(...)"
-        found = self._first(guesses, make, example, what, quiet=True, another=not shared)
+        found = self._first(guesses, make, example, what, quiet=True, large=not shared)
         for label in found:
             # What takes any object is not about this type.
             anything = re.sub(r"\bx\b", "object()", label)
@@ -363,13 +436,13 @@ class Survey:
         what: str,
         *,
         quiet: bool = False,
-        another: bool = False,
+        large: bool = False,
     ) -> list[str]:
         """Try texts until one works; guesses maps each to its last argument.
 
-        Gives also one with y, and, where any object will do, some that are new each time; with
-        another, also one with another value of the same kind. Where none works, one that raises
-        something else than a wrong call does will do.
+        Gives also one with y, one with another value of the same kind, with large one that takes
+        longer, and, where any object will do, some that are new each time. Where none works, one
+        that raises something else than a wrong call does will do.
         """
         deadline = time.perf_counter() + LONG_SEARCH
         works: dict[str, str] = {}
@@ -401,8 +474,8 @@ class Survey:
         chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
         value = guesses[chosen[0]]
         more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
-        if another and value in values.ANOTHER:
-            more = (values.ANOTHER[value], *more)
+        others = values.ANOTHER.get(value, ())[: None if large else 1]
+        more = (*more, *others)
         if more and not value:  # the first that worked took nothing
             guess, value = next((g, v) for g, v in works.items() if v in values.ANYTHING)
         else:
@@ -410,8 +483,15 @@ class Survey:
         for new in more:
             before, found, after = guess.rpartition(value)
             label = f"{before}{new}{after}"
-            if found and label not in self.aside and not self._attempt(label, make, example):
+            if not found or label in self.aside:
+                continue
+            outcome = self._attempt(label, make, example)
+            # A value that is too large for this object fails halfway: there is more to go wrong.
+            fails = new in others and isinstance(outcome, (ArithmeticError, ValueError))
+            if outcome is None or fails:
                 chosen.append(label)
+                if new in others:
+                    self._variants[label] = guess
         return list(dict.fromkeys(chosen))
 
     def _attempt(
@@ -459,7 +539,12 @@ class Survey:
         operations = {
             each["label"]: parse(each["label"], self.namespace, example) for each in found
         }
-        plain = [operation for operation in operations.values() if operation.takes_nothing]
+        plain = [
+            operation
+            for operation in operations.values()
+            if operation.takes_nothing
+            and not isinstance(self.namespace.get(operation.names[0]), type)
+        ]
         readers: list[Operation] = []
         changers: list[Operation] = []
         for operation in plain:
@@ -471,7 +556,7 @@ class Survey:
             again = observe_one(operation, x, Labels(x=x))
             if seconds < SLOW_OBSERVER:
                 (readers if once == again else changers).append(operation)
-        subject = Subject(make, tuple(readers[:OBSERVERS]))
+        subject = Subject(make, lambda: (make(), make()), tuple(readers[:OBSERVERS]))
         silent = []
         for reader in readers:  # one that reads the same twice may change what others read
             x = make()
@@ -481,8 +566,15 @@ class Survey:
                 changers.append(reader)
             else:
                 silent.append(reader)
-        observers = tuple((silent + changers)[:OBSERVERS])
-        subject = Subject(make, tuple(silent[:OBSERVERS]))
+        lookups = [
+            operation
+            for operation in operations.values()
+            if not operation.takes_nothing
+            and _LOOKUP.search(operation.names[0])
+            and _names(operation.label).isdisjoint({"y", "n"})
+        ][:LOOKUPS]
+        observers = [*(silent + changers)[:OBSERVERS], *lookups]
+        subject = Subject(make, lambda: (make(), make()), (*silent[:OBSERVERS], *lookups))
         for each in found:
             operation = operations[each["label"]]
             self._say("try", operation.label)
@@ -537,7 +629,8 @@ def _different(constructors: Sequence[str]) -> list[str]:
     chosen = list(constructors[:1])
     for shape in ("[1, 2, 3]", "'a'", "1"):
         chosen += [text for text in constructors if shape in text][:1]
-    return list(dict.fromkeys(chosen))[:3]
+    chosen = list(dict.fromkeys(chosen))[:3]
+    return chosen + [text for text in constructors if values.LARGE in text and text not in chosen]
 
 
 def _surroundings() -> tuple[object, ...]:
@@ -548,7 +641,19 @@ def _surroundings() -> tuple[object, ...]:
             os.fstat(descriptor)
             open_.append(descriptor)
     threads = len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 0
-    return (threads, threading.active_count(), tuple(open_), str(Path.cwd()), FORKS[0])
+    where = str(Path.cwd())
+    return (threads, threading.active_count(), tuple(open_), where, FORKS[0], _has_children())
+
+
+def _has_children() -> bool:
+    """Whether the process has children, running or ended, that it has not waited for."""
+    if sys.platform == "win32":
+        return False
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
 
 
 def _changed(before: tuple[object, ...]) -> str:
@@ -562,8 +667,14 @@ def _changed(before: tuple[object, ...]) -> str:
                 continue
             os.dup2(null, descriptor)
         return "closes file descriptors of the process"
+    if after[5] and not before[5]:
+        with contextlib.suppress(ChildProcessError):
+            while True:  # what does not end blocks, and is put aside for that
+                os.waitpid(-1, 0)
     if after[4] != before[4]:
         return "forks"
+    if after[5] and not before[5]:
+        return "starts a process"
     if after[3] != before[3]:
         os.chdir(str(before[3]))
         return "changes the working directory"

@@ -40,8 +40,21 @@ _FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
 # equal in all threads and that no meeting before has seen, and an object that nobody else has.
 ANYTHING = ("1", "'a'", "(1, 2)")
 NEW = ("(n, 'a')", "object()")
-# Another value of the same kind: for what has nothing but its arguments.
-ANOTHER = {"1": "3", "0": "3", "'a'": "'b'", "b'abc'": "b'b'", "1.5": "2.5", "[1, 2, 3]": "[4]"}
+# Other values of the same kind: two threads that pass the same hide what is mixed up of both. The
+# last is one that takes longer.
+ANOTHER = {
+    "1": ("3", "1000"),
+    "0": ("3", "1000"),
+    "7": ("8",),
+    "'a'": ("'b'", "'b' * 1000"),
+    "'b'": ("'c'",),
+    "b'abc'": ("b'b'", "b'b' * 1000"),
+    "b'b'": ("b'c'",),
+    "1.5": ("2.5",),
+    "2.5": ("3.5",),
+    "[1, 2, 3]": ("[4]", "[4] * 1000"),
+}
+LARGE = "2**63 - 2"  # where one more is fine, and the next overflows
 
 _BY_NAME = {
     r"^(iter(able)?|seq(uence)?|items?|values|objs?|args)$": ("[1, 2, 3]", "'a'", "(1, 2)"),

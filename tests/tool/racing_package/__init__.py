@@ -188,6 +188,35 @@ UNSAFE = {
         ("o[0] == o[1]", "o[1] == o[0]"),
         hard="an operator on two objects, in both directions",
     ),
+    # What objects share
+    "NumbersObjects": Unsafe(
+        WRONG,
+        "None",
+        ("NumbersObjects().number",) * 2,
+        "r[0] != r[1]",
+        hard="only the constructor races; never the same number twice",
+    ),
+    "OneForEach": Unsafe(
+        kinds("not-atomic", "broken"),
+        "None",
+        ("OneForEach(x)",) * 2,
+        "r[0] is r[1]",
+        hard="only the constructor races, on a key that is new",
+    ),
+    "TornSides": Unsafe(
+        WRONG,
+        "TornSides()",
+        ("o.set(1)", "o.set(3)"),
+        "(o.width, o.height) in {(1, 2), (3, 6)}",
+        hard="no one operation shows both numbers",
+    ),
+    "Tap": Unsafe(
+        WRONG,
+        "(lambda barrel: (barrel.tap(), barrel.tap()))(Barrel())",
+        ("next(o[0])", "next(o[1])"),
+        "sorted(r) == [0, 1]",
+        hard="two objects that a third one has made",
+    ),
     # What goes wrong in other ways
     "LostWakeup": Unsafe(HANG, "LostWakeup()", ("o.use()",) * 2, hard="no lock that one can see"),
     "NullWithoutException": Unsafe(
@@ -253,18 +282,20 @@ UNSAFE = {
 UNSAFE_SILENT = {
     "Box": "safe; bump and transfer are not",
     "Shelf": "safe; its reader is not",
+    "Barrel": "safe; two of its taps are not",
     "DocumentedIncompatible": "not driven: it would crash in one thread",
 }
 
 WAITS = "waits for ever in one thread"
 ENDS = "ends the process"
 FORKS = "goes on as two processes"
+SPAWNS = "starts a process"
 CRASHES = "crashes in one thread"
 CRASHES_IN_TURN = "crashes where threads take turns"
 BROKEN = "SystemError in one thread"
 LEAKS = "leaks in one thread"
 UNMADE = "no object can be made"
-REASONS = (WAITS, ENDS, FORKS, CRASHES, CRASHES_IN_TURN, BROKEN, LEAKS, UNMADE)
+REASONS = (WAITS, ENDS, FORKS, SPAWNS, CRASHES, CRASHES_IN_TURN, BROKEN, LEAKS, UNMADE)
 
 SAFE = {
     # Results that vary
@@ -383,6 +414,18 @@ SAFE = {
         ("o.acquire()", "o.release()"),
         "r[0] is True and (r[1] is None or isinstance(r[1], RuntimeError))",
     ),
+    "RefusesWhenBusy": Safe(
+        "RuntimeError while another thread is inside, and no harm done",
+        "RefusesWhenBusy()",
+        ("o.use()",) * 2,
+        "any(isinstance(one, RuntimeError) for one in r) or sorted(r) == [1, 2]",
+    ),
+    "NumbersSafely": Safe(
+        "the constructor counts, in an atomic",
+        "None",
+        ("NumbersSafely().number",) * 2,
+        "r[0] != r[1]",
+    ),
     "BlockingLock": Safe(
         "the second acquire() waits, so one of two in turn",
         "BlockingLock()",
@@ -460,7 +503,7 @@ SAFE = {
         "Forks()",
         ("o.count()",) * 2,
         "sorted(r) == [1, 2]",
-        {"o.fork()": FORKS},
+        {"o.fork()": FORKS, "o.spawn()": SPAWNS},
     ),
     "StartsThreads": Safe("starts threads", "StartsThreads()", ("o.start()",) * 2),
     # What is hard to make

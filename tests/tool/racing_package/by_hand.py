@@ -191,6 +191,7 @@ def alone(folder, row, code):
     program = ALONE.format(make=row.make, code=code)
     program += {
         TABLES.CRASHES_IN_TURN: IN_ANOTHER_THREAD,
+        TABLES.SPAWNS: "run(); import os; print(os.wait()[1])",
         TABLES.LEAKS: "for _ in range(100_000): run()\nprint(*open('/proc/self/statm'), end='')",
     }.get(row.aside[code], "run()")
     command = [sys.executable, "-X", "gil=0", "-c", program, str(folder)]
@@ -207,6 +208,7 @@ def alone(folder, row, code):
         TABLES.CRASHES: done.returncode < 0 and not lines,
         TABLES.CRASHES_IN_TURN: done.returncode < 0 and lines,
         TABLES.LEAKS: len(lines) == 100_001 and int(lines[-1].split()[1]) * 4 > 100_000,
+        TABLES.SPAWNS: lines[-1:] == ["0"],
         TABLES.FORKS: done.stdout.count("returned") == 2,
     }
     return next((reason for reason, so in what.items() if so), done.stdout + done.stderr)

@@ -945,6 +945,64 @@ TYPE(ExportsLocked, "ExportsLocked()\n--\n\n",
     {Py_tp_dealloc, exports_locked_dealloc},
     {Py_tp_methods, ExportsLocked_methods});
 
+/* Has no lock, and says so to whom comes while another thread is inside. */
+typedef struct {
+    PyObject_HEAD
+    int busy; /* atomic */
+    long n;   /* guarded by: busy */
+} RefusesWhenBusy;
+
+static PyObject *
+refuses_when_busy_use(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    RefusesWhenBusy *self = (RefusesWhenBusy *)op;
+    if (_Py_atomic_exchange_int(&self->busy, 1)) {
+        PyErr_SetString(PyExc_RuntimeError, "another thread uses it");
+        return NULL;
+    }
+    linger();
+    long n = ++self->n;
+    _Py_atomic_store_int(&self->busy, 0);
+    return PyLong_FromLong(n);
+}
+
+METHODS(RefusesWhenBusy,
+    {"use", refuses_when_busy_use, METH_NOARGS, "use($self, /)\n--\n\n"});
+TYPE(RefusesWhenBusy, "RefusesWhenBusy()\n--\n\n",
+    {Py_tp_methods, RefusesWhenBusy_methods});
+
+/* The number of each object, counted in an atomic static variable. */
+typedef struct {
+    PyObject_HEAD
+    long number; /* constant after numbers_safely_new() */
+} NumbersSafely;
+
+static PyObject *
+numbers_safely_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static int made;
+    char *keywords[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "", keywords)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((NumbersSafely *)op)->number = _Py_atomic_add_int(&made, 1);
+    }
+    return op;
+}
+
+static PyObject *
+numbers_safely_number(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(((NumbersSafely *)op)->number);
+}
+
+GETSET(NumbersSafely, {"number", numbers_safely_number, NULL, NULL, NULL});
+TYPE(NumbersSafely, "NumbersSafely()\n--\n\n",
+    {Py_tp_new, numbers_safely_new},
+    {Py_tp_getset, NumbersSafely_getset});
+
 /* acquire() says if it got it; release() raises where nobody holds it. */
 typedef Number TryLock;
 
@@ -1308,7 +1366,29 @@ forks_fork(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(number_add(op, 1));
 }
 
+/* Leaves an ended child behind; Python knows nothing of it. */
+static PyObject *
+forks_spawn(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+#ifndef _WIN32
+    static int64_t spawned; /* atomic */
+    if (_Py_atomic_add_int64(&spawned, 1) >= 100) {
+        errno = EAGAIN;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    pid_t pid = fork();
+    if (pid == 0) {
+        _exit(0);
+    }
+    if (pid == -1) {
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+#endif
+    return PyLong_FromLong(number_add(op, 1));
+}
+
 METHODS(Forks,
+    {"spawn", forks_spawn, METH_NOARGS, "spawn($self, /)\n--\n\n"},
     {"fork", forks_fork, METH_NOARGS, "fork($self, /)\n--\n\n"},
     {"count", locked_tickets_take, METH_NOARGS, "count($self, /)\n--\n\n"});
 TYPE(Forks, "Forks()\n--\n\n", {Py_tp_methods, Forks_methods});
@@ -1437,11 +1517,13 @@ static PyType_Spec *specs[] = {
     &NeverEnds_spec,
     &NeverMade_spec,
     &NotToBeLookedAt_spec,
+    &NumbersSafely_spec,
     &Prints_spec,
     &RaisesWhenChanged_spec,
     &RandomValues_spec,
     &RareValues_spec,
     &ReferenceCount_spec,
+    &RefusesWhenBusy_spec,
     &Rendezvous_spec,
     &StartsThreads_spec,
     &SwapsLocked_spec,

@@ -1753,6 +1753,185 @@ TYPE(DocumentedIncompatible, "DocumentedIncompatible()\n--\n\n"
     "For one thread. Thread safety: incompatible.",
     {Py_tp_methods, DocumentedIncompatible_methods});
 
+/* === What objects share === */
+
+/* The number of each object, counted in a static variable. */
+typedef struct {
+    PyObject_HEAD
+    long number; /* constant after numbers_objects_new() */
+} NumbersObjects;
+
+static PyObject *
+numbers_objects_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static volatile long made;
+    char *keywords[] = {NULL};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "", keywords)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        long number = made + 1;
+        linger();
+        made = number;
+        ((NumbersObjects *)op)->number = number;
+    }
+    return op;
+}
+
+static PyObject *
+numbers_objects_number(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(((NumbersObjects *)op)->number);
+}
+
+GETSET(NumbersObjects, {"number", numbers_objects_number, NULL, NULL, NULL});
+TYPE(NumbersObjects, "NumbersObjects()\n--\n\n",
+    {Py_tp_new, numbers_objects_new},
+    {Py_tp_getset, NumbersObjects_getset});
+
+/* One object for each key: the constructor gives the one that is there. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *key; /* constant after one_for_each_new() */
+} OneForEach;
+
+static PyObject *
+one_for_each_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    static PyObject *objects;
+    char *keywords[] = {"key", NULL};
+    PyObject *key;
+    PyObject *op;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", keywords, &key)) {
+        return NULL;
+    }
+    if (objects == NULL && (objects = PyDict_New()) == NULL) {
+        return NULL;
+    }
+    if (PyDict_GetItemRef(objects, key, &op) != 0) {
+        return op;
+    }
+    op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((OneForEach *)op)->key = Py_NewRef(key);
+        if (PyDict_SetItem(objects, key, op) < 0) {
+            Py_CLEAR(op);
+        }
+    }
+    return op;
+}
+
+static void
+one_for_each_dealloc(PyObject *op)
+{
+    Py_XDECREF(((OneForEach *)op)->key);
+    free_object(op);
+}
+
+TYPE(OneForEach, "OneForEach(key)\n--\n\n",
+    {Py_tp_new, one_for_each_new},
+    {Py_tp_dealloc, one_for_each_dealloc});
+
+/* The height is twice the width, and each is read by itself. */
+typedef struct {
+    PyObject_HEAD
+    volatile long width;
+    volatile long height;
+} TornSides;
+
+static PyObject *
+torn_sides_set(PyObject *op, PyObject *arg)
+{
+    TornSides *self = (TornSides *)op;
+    long n;
+    if (!as_number(arg, MANY, &n)) {
+        return NULL;
+    }
+    self->width = n;
+    linger();
+    self->height = 2 * n;
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+torn_sides_width(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(((TornSides *)op)->width);
+}
+
+static PyObject *
+torn_sides_height(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromLong(((TornSides *)op)->height);
+}
+
+METHODS(TornSides,
+    {"set", torn_sides_set, METH_O, "set($self, width, /)\n--\n\n"});
+GETSET(TornSides,
+    {"width", torn_sides_width, NULL, NULL, NULL},
+    {"height", torn_sides_height, NULL, NULL, NULL});
+TYPE(TornSides, "TornSides()\n--\n\n",
+    {Py_tp_methods, TornSides_methods},
+    {Py_tp_getset, TornSides_getset});
+
+/* Each tap locks itself; what it takes from, others have as well. */
+typedef struct {
+    PyObject_HEAD
+    volatile long next;
+} Barrel;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *barrel; /* constant after barrel_tap() */
+} Tap;
+
+static PyObject *
+barrel_tap(PyObject *op, PyTypeObject *defining_class,
+           PyObject *const *Py_UNUSED(args), Py_ssize_t nargs,
+           PyObject *Py_UNUSED(kwnames))
+{
+    if (nargs != 0) {
+        PyErr_SetString(PyExc_TypeError, "takes no arguments");
+        return NULL;
+    }
+    PyTypeObject **types = PyType_GetModuleState(defining_class);
+    Tap *tap = (Tap *)PyType_GenericAlloc(types[2], 0);
+    if (tap != NULL) {
+        tap->barrel = Py_NewRef(op);
+    }
+    return (PyObject *)tap;
+}
+
+static PyObject *
+tap_next(PyObject *op)
+{
+    Barrel *barrel = (Barrel *)((Tap *)op)->barrel;
+    long next;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    next = barrel->next;
+    linger();
+    barrel->next = next + 1;
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromLong(next);
+}
+
+static void
+tap_dealloc(PyObject *op)
+{
+    Py_XDECREF(((Tap *)op)->barrel);
+    free_object(op);
+}
+
+METHODS(Barrel, {"tap", CFUNCTION(barrel_tap),
+                 METH_METHOD | METH_FASTCALL | METH_KEYWORDS,
+                 "tap($self, /)\n--\n\n"});
+TYPE(Barrel, "Barrel()\n--\n\n", {Py_tp_methods, Barrel_methods});
+TYPE_WITH_FLAGS(Tap, Py_TPFLAGS_DISALLOW_INSTANTIATION, "",
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, tap_next},
+    {Py_tp_dealloc, tap_dealloc});
+
 /* === Functions of the module === */
 
 /* A Box is safe by itself; bump() and transfer() are not. */
@@ -1931,6 +2110,7 @@ static PyMethodDef functions[] = {
 };
 
 static PyType_Spec *specs[] = {
+    &Barrel_spec,
     &Box_spec,
     &BorrowingCache_spec,
     &ChecksThenActs_spec,
@@ -1957,6 +2137,8 @@ static PyType_Spec *specs[] = {
     &NullWithoutException_spec,
     &NumbersCalls_spec,
     &ObjectField_spec,
+    &NumbersObjects_spec,
+    &OneForEach_spec,
     &OnlyDataRace_spec,
     &OppositeEquality_spec,
     &OppositeOrder_spec,
@@ -1970,19 +2152,22 @@ static PyType_Spec *specs[] = {
     &StaticRepr_spec,
     &TornAttribute_spec,
     &TornPair_spec,
+    &TornSides_spec,
     &TwoLocks_spec,
     &UnlockedStack_spec,
     &WrongSum_spec,
 };
 
-/* The state: ShelfReader, which has no name in the module, and Box. */
+/* The state: ShelfReader and Tap, which have no name in the module, and Box. */
 static int
 module_exec(PyObject *module)
 {
     PyTypeObject **types = PyModule_GetState(module);
     types[0] = (PyTypeObject *)PyType_FromModuleAndSpec(
         module, &ShelfReader_spec, NULL);
-    if (types[0] == NULL) {
+    types[2] =
+        (PyTypeObject *)PyType_FromModuleAndSpec(module, &Tap_spec, NULL);
+    if (types[0] == NULL || types[2] == NULL) {
         return -1;
     }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(specs); i++) {
@@ -2008,7 +2193,7 @@ static PyModuleDef_Slot module_slots[] = {
 static struct PyModuleDef module_def = {
     PyModuleDef_HEAD_INIT,
     .m_name = STRING(MODULE),
-    .m_size = 2 * sizeof(PyTypeObject *),
+    .m_size = 3 * sizeof(PyTypeObject *),
     .m_methods = functions,
     .m_slots = module_slots,
 };

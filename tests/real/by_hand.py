@@ -1,0 +1,392 @@
+"""Show each finding of `ftdemo stress --json` again, with nothing but threading.
+
+    python3.14t tests/real/by_hand.py RESULT.json... [--seconds N] [--write FOLDER]
+
+For each finding, this writes a plain program and runs it; --write keeps the programs. A program
+for an outcome first makes both orders in one thread, then lets threads meet on fresh objects, and
+counts the outcomes that no order came to. A program for a crash or a hang makes the calls in one
+thread first, then in several. Exits with 1 where a finding does not show again.
+"""
+
+import argparse
+import ast
+import builtins
+import importlib
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ATTEMPTS = 4
+
+BEGIN = '''\
+"""{title}"""
+
+import os, sys, threading
+from random import choice, randrange
+from re import sub
+from time import monotonic, sleep
+import {top}
+import {module} as target
+
+globals().update({{name: value for name, value in vars(target).items() if name[:2] != "__"}})
+
+seconds = {seconds}
+
+# Not in a function, whose constants Python keeps for ever.
+object_code = compile({object!r}, "<object>", "eval")
+
+def make():
+    return eval(object_code)
+
+{functions}
+calls = [{names}]
+threads = {threads}
+
+def arrive(here, n):
+    """Wait for the other threads, then for a random time."""
+    here.append(None)
+    spins = 0
+    while len(here) < n:
+        spins += 1
+        if spins > 1000:
+            sleep(0)
+    for _ in range(randrange(12)):
+        pass
+
+def pinned(i, function):
+    """Keep a thread on a core of its own: a busy system puts all on one, where they never meet."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {{cores[i % len(cores)]}})
+    function()
+
+def together(functions):
+    all_threads = [
+        threading.Thread(target=pinned, args=each, daemon=True) for each in enumerate(functions)
+    ]
+    for thread in all_threads:
+        thread.start()
+    for thread in all_threads:
+        thread.join()
+
+'''
+
+OUTCOMES = '''\
+# Random waits reach another moment of the calls each time; what differs each time is not compared.
+def shown(value, n):
+    text = type(value).__name__
+    if isinstance(value, BaseException):
+        return text
+    if not coarse:
+        try:
+            if hasattr(value, "__next__") and not hasattr(value, "read"):
+                value = [item for item, _ in zip(value, range(32))]
+            elif isinstance(value, memoryview):
+                value = bytes(value)
+            text += repr(value)
+        except BaseException as error:
+            text += type(error).__name__
+    return sub("0x[0-9a-f]{5,}", "0x", text).replace(str(n), "n")
+
+def outcome(x, y, n, results):
+    texts = [shown(value, n) for value in results]
+    plain = (int, str, bytes, float, bool, type(None), tuple)
+    same = [a is b for a in results for b in results if type(a) not in plain]
+    same += [value is x for value in results] + [value is y for value in results]
+    state = []
+    for look in looks:
+        try:
+            state.append(shown(look(x, y, n), n))
+        except BaseException as error:
+            state.append(type(error).__name__)
+    return tuple(texts), tuple(same), tuple(state)
+
+def orders(steps):
+    """All orders of the calls of all threads, as the thread of each call."""
+    if not any(steps):
+        return [()]
+    return [
+        (i, *rest)
+        for i, left in enumerate(steps)
+        if left
+        for rest in orders([s - (j == i) for j, s in enumerate(steps)])
+    ]
+
+def in_turn(known):
+    """Make every order, in one thread; give the outcomes that are not known."""
+    new = set()
+    for order in orders([len(each) for each in calls])[:60]:
+        for _ in range(60):
+            x, y, n = make(), make(), number()
+            todo = [iter(each) for each in calls]
+            results = [[] for _ in calls]
+            for i in order:
+                results[i].append(attempt(next(todo[i]), x, y, n))
+            new.add(outcome(x, y, n, [r for each in results for r in each]))
+    return new - known
+
+def attempt(call, x, y, n):
+    try:
+        return call(x, y, n)
+    except BaseException as error:
+        return error.with_traceback(None)
+
+last = [10**15]
+def number():
+    last[0] += 1
+    return last[0]
+
+coarse = False
+known = in_turn(set())
+if len(in_turn(known)) > 1:  # values that differ each time: compare types alone
+    coarse = True
+    known = in_turn(set())
+    known |= in_turn(known)
+
+seen, meetings, example = 0, 0, None
+end = monotonic() + seconds
+while monotonic() < end and (seen < 3 or meetings < 500):
+    shared = [(make(), make(), number(), []) for _ in range(100)]
+    results = [[] for _ in calls]
+
+    def run(i):
+        for x, y, n, here in shared:
+            arrive(here, len(calls))
+            results[i].append([attempt(call, x, y, n) for call in calls[i]])
+
+    together([lambda i=i: run(i) for i in range(len(calls))])
+    for index, (x, y, n, _) in enumerate(shared):
+        meetings += 1
+        came = outcome(x, y, n, [r for each in results for r in each[index]])
+        if came not in known:
+            seen += 1
+            example = came
+if seen:  # what is rare in turn, too, is no race
+    again = set()
+    for _ in range(20):
+        again |= in_turn(known)
+    if example in again:
+        seen = 0
+print("seen", seen, "of", meetings, example, flush=True)
+'''
+
+CRASHES = """\
+import faulthandler
+faulthandler.enable()
+
+# What all objects are made from: each gives back the references that it took, and no more.
+constants = object_code.co_consts
+references = [sys.getrefcount(each) for each in constants]
+
+def burst(i, x, y, n, count, turns):
+    mine = calls[i % len(calls)]
+    for _ in range(count):
+        for call in mine:
+            with turns:
+                try:
+                    kept = call(x, y, n)
+                except Exception as error:
+                    if isinstance(error, SystemError):
+                        print("SystemError", error, flush=True)
+                        os._exit(99)
+        mine = choice(calls)
+
+class NoTurns:
+    def __enter__(self): pass
+    def __exit__(self, *error): pass
+
+def loose(turns, seconds):
+    end = monotonic() + seconds
+    objects = 0
+    while monotonic() < end:
+        shared = [(make(), make(), objects * 100 + 10**6 + i, []) for i in range(20)]
+        def run(i):
+            for x, y, n, here in shared:
+                arrive(here, threads)
+                burst(i, x, y, n, 50, turns)
+        together([lambda i=i: run(i) for i in range(threads)])
+        objects += 20
+        del shared
+        if any(sys.getrefcount(each) < count for each, count in zip(constants, references)):
+            print("a reference was lost", flush=True)
+            os._exit(99)
+    return objects
+
+# One thread makes all calls; then threads take turns; then they do not.
+for x, y in [(make(), make()) for _ in range(50)]:
+    for i in range(threads):
+        burst(i, x, y, 10**6, 50, NoTurns())
+loose(threading.Lock(), 1)
+print("fine in turn", flush=True)
+print("seen 0 of", loose(NoTurns(), seconds), flush=True)
+"""
+
+
+def plain(label: str, module: object, example: object) -> list[str]:
+    """The steps of an operation as Python functions of x, y and n: their bodies."""
+
+    class Methods(ast.NodeTransformer):
+        def visit_Call(self, node: ast.Call) -> ast.AST:
+            self.generic_visit(node)
+            match node.func:
+                case ast.Name(name) if name not in {"x", "y"} and hasattr(example, name):
+                    known = hasattr(module, name) or hasattr(builtins, name)
+                    about_x = any(isinstance(a, ast.Name) and a.id == "x" for a in node.args)
+                    if not (known and about_x):
+                        node.func = ast.Attribute(ast.Name("x"), name)
+            return node
+
+    bodies = []
+    for statement in ast.parse(label).body:
+        text = ast.unparse(Methods().visit(statement))
+        match statement:
+            case ast.Expr():
+                bodies.append(f"return {text}")
+            case ast.AugAssign(ast.Name(name)):
+                bodies.append(f"{text}; return {name}")
+            case ast.With():
+                bodies += ["return x.__enter__()", "return x.__exit__(None, None, None)"]
+            case _:
+                bodies.append(text)
+    return bodies
+
+
+def write(finding: dict, seconds: float) -> str:
+    """Write the program for a finding. Imports the module, and makes an object to look at."""
+    place, _, _ = target_of(finding).partition(":")
+    module = importlib.import_module(place)
+    top = place.partition(".")[0]
+    made = finding["outcome"]["object"]
+    namespace = {**sys.modules, **vars(module)}
+    example = eval(made, namespace)
+    functions, names = [], []
+
+    def define(name: str, body: str) -> str:
+        functions.append(f"def {name}(x, y, n):\n    {body}\n")
+        return name
+
+    for i, label in enumerate(finding["operations"]):
+        bodies = plain(label, module, example)
+        steps = [define(f"thread_{i}_call_{j}", body) for j, body in enumerate(bodies)]
+        names.append(f"[{', '.join(steps)}]")
+    outcome = finding["kind"] == "not-atomic"
+    looks = []
+    if outcome:
+        for i, label in enumerate(finding["outcome"]["state"]):
+            looks += [
+                define(f"look_{i}_{j}", b) for j, b in enumerate(plain(label, module, example))
+            ]
+    title = f"{finding['type']}: {finding['kind']}: {' | '.join(finding['operations'])}"
+    text = BEGIN.format(
+        title=title.replace("\\", "\\\\").replace('"', "'"),
+        top=top,
+        module=place,
+        seconds=seconds,
+        object=made,
+        functions="\n".join(functions),
+        names=", ".join(names),
+        threads=finding["threads"],
+    )
+    if outcome:
+        return text + f"looks = [{', '.join(looks)}]\n\n" + OUTCOMES
+    return text + CRASHES
+
+
+def target_of(finding: dict) -> str:
+    """The target that the finding's command names."""
+    return shlex.split(finding["again"])[2]
+
+
+def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
+    """Write a program, and run it until the finding shows, some times; say whether, and what."""
+    written = subprocess.run(
+        [
+            sys.executable,
+            "-X",
+            "gil=0",
+            __file__,
+            "--program",
+            str(program),
+            f"--seconds={seconds}",
+        ],
+        input=json.dumps(finding),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if written.returncode:
+        return False, "no program: " + (written.stderr.strip().rpartition("\n")[2] or "?")
+    for _ in range(ATTEMPTS):
+        shown, words = run(program, seconds, finding["kind"] == "not-atomic")
+        if shown:
+            break
+    return shown, words
+
+
+def run(program: Path, seconds: float, outcome: bool) -> tuple[bool, str]:
+    """Run a program in a folder of its own; say whether the finding shows, and what came of it."""
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        try:
+            done = subprocess.run(
+                [sys.executable, "-X", "gil=0", str(program)],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=seconds + 20,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            lines = (error.stdout or b"").decode(errors="replace")
+            return "fine in turn" in lines and not outcome, "hangs"
+    fine = outcome or "fine in turn" in done.stdout
+    if done.returncode < 0:
+        return fine, f"signal {-done.returncode}" + ("" if fine else " in one thread")
+    if done.returncode == 99:
+        return fine, done.stdout.strip().rpartition("\n")[2]
+    last = done.stdout.strip().rpartition("\n")[2] or done.stderr.strip().rpartition("\n")[2]
+    words = last.split()
+    return words[:1] == ["seen"] and words[1] != "0", last[:160]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", nargs="*", type=Path)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--write", type=Path, metavar="FOLDER")
+    parser.add_argument("--program", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.program:
+        arguments.program.write_text(write(json.load(sys.stdin), arguments.seconds), "utf-8")
+        return 0
+    failed = 0
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as temporary:
+        folder = arguments.write or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in arguments.results:
+            result = json.loads(path.read_text("utf-8"))
+            for number, finding in enumerate(result["findings"]):
+                program = (folder / f"{path.stem}_{number}.py").resolve()
+                shown, words = confirm(finding, program, arguments.seconds)
+                finding["by_hand"] = words if shown else ""
+                failed += not shown
+                what = " | ".join(finding["operations"])[:100]
+                print(
+                    "yes" if shown else "NO ", path.stem, number, finding["type"], what, "->", words
+                )
+                sys.stdout.flush()
+            if path.exists() and os.access(path, os.W_OK):
+                path.write_text(json.dumps(result), "utf-8")
+    return bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
