@@ -27,8 +27,8 @@ pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 # Why a demo may show nothing: only where it is so.
 ABI3T = "not in the wheel for the stable ABI"
 REASONS = {
-    "scaling": ["others use them"],
-    "one-import": ["others use them", ABI3T],
+    "scaling": ["other processes use them"],
+    "one-import": ["other processes use them", ABI3T],
     "legacy-unlocked": [ABI3T],
     "refcount": [ABI3T],
     "overhead": ["needs the other build", "3.13 is the first"],
@@ -133,7 +133,7 @@ def mutex(a, *functions):
 
 def slower(python, *arguments):
     ratio = 10 if sys.version_info >= (3, 14) else 0.5
-    return {"in Python": {"a": 1, "b": ratio}[python]}
+    return {"Python code": {"a": 1, "b": ratio}[python]}
 
 finding.DEADLINE = 1
 gains.attempts = lambda _: finding.attempts()
