@@ -369,7 +369,7 @@ class TestPytestPlugin:
     def test_one_test_a_module(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo")
         assert "1 failed, 4 passed" in done.stdout
-        assert "the GIL came on: turned on by ftdemo._legacy" in done.stdout
+        assert "the GIL came on: enabled by ftdemo._legacy" in done.stdout
 
     def test_pass(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo._ready", "-v")

@@ -229,7 +229,7 @@ def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     assert process.returncode == 2
-    assert err.decode().endswith("interrupted: these are the demos so far\n")
+    assert err.decode().endswith("interrupted: the demos so far are printed\n")
     assert [demo["name"] for demo in json.loads(out)["demos"]] == ["collections"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
@@ -247,9 +247,9 @@ def test_gil_is_about_what_was_asked_and_no_other_demo_is(fresh_python):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["no-such-demo"], f"no demo 'no-such-demo'; there are: {', '.join(demos.NAMES)}"),
-        (["--plot", "x.svg"], "--plot is for scaling alone"),
-        (["race", "--plot", "x.svg"], "--plot is for scaling alone"),
+        (["no-such-demo"], f"unknown demo 'no-such-demo'; choose from {', '.join(demos.NAMES)}"),
+        (["--plot", "x.svg"], "--plot needs scaling"),
+        (["race", "--plot", "x.svg"], "--plot needs scaling"),
     ],
 )
 def test_usage_errors(fresh_python, arguments, message):

@@ -8,8 +8,8 @@ from typing import NamedTuple
 from ftdemo.interpreter import cores
 from ftdemo.own import ABI3T
 
-# How long a demo tries to see its claim, in seconds. It stops as soon as the result is clear: a busy
-# machine takes longer, and only a wrong claim takes this long.
+# How long a demo tries to see its claim, in seconds. It stops when the result is clear: a busy
+# machine takes longer, but only a wrong claim takes this long.
 DEADLINE = 30.0
 # A demo kills a child after this many seconds. Children normally end long before.
 CHILD_TIMEOUT = 60.0
