@@ -317,7 +317,7 @@ def real(session: nox.Session) -> None:
     install_ftdemo(session)
     session.run("ftdemo", "check", *REAL_PACKAGES, success_codes=[1])  # some bring the GIL back
     session.run(
-        *("pytest", "tests/test_check.py", "-k", "real_packages", *session.posargs),
+        *("pytest", "tests/tool/test_check.py", "-k", "real_packages", *session.posargs),
         env={"FTDEMO_REAL_PACKAGES": " ".join(REAL_PACKAGES)},
     )
 
@@ -330,7 +330,7 @@ def package(session: nox.Session) -> None:
     """
     session.install("build[uv]", *group("test"), *group("wheels"), ".[plot]")
     session.run("pytest", "tests/test_release.py")
-    session.run("pytest", "tests/test_demos.py", "-k", "plot")
+    session.run("pytest", "tests/tool/test_demo.py", "-k", "plot")
     python = free_threaded_python(session)
     temporary = Path(session.create_tmp())
     dist = Path(session.posargs[0]) if session.posargs else temporary / "dist"
@@ -339,7 +339,7 @@ def package(session: nox.Session) -> None:
     (sdist,) = dist.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    missing = {"tests/test_account.py", "csrc/compat.h", "noxfile.py", "LICENSE"} - names
+    missing = {"tests/extension/test_account.py", "csrc/compat.h", "noxfile.py", "LICENSE"} - names
     if missing:
         session.error(f"{sdist.name} lacks {missing}")
     builder = fresh_environment(session, python)

@@ -33,13 +33,13 @@ for variable in [name for name in os.environ if name.startswith("PYTHON")]:
 
 collect_ignore = (
     [
-        "test_negative_controls.py",
-        "test_object_header.py",
-        "test_single_phase.py",
+        "extension/test_negative_controls.py",
+        "extension/test_object_header.py",
+        "extension/test_single_phase.py",
         "tool/test_stress.py",
     ]
     if ABI3T
-    else ["test_abi3t.py"]
+    else ["extension/test_abi3t.py"]
 )
 
 
@@ -198,7 +198,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], P
         source = tmp_path_factory.mktemp(name) / f"{name}.c"
         source.write_text(code, encoding="utf-8")
         flags = [] if os.name == "nt" else ["-Wall", "-Wextra", "-Werror"]
-        command = [sys.executable, Path(__file__).with_name("extension.py"), source.name, *flags]
+        command = [sys.executable, Path(__file__).with_name("build_module.py"), source.name, *flags]
         subprocess.run(command, cwd=source.parent, check=True, timeout=240)
         (built,) = [p for p in source.parent.iterdir() if p.suffix in {".so", ".pyd"}]
         return built
@@ -209,7 +209,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], P
 @pytest.fixture(scope="session")
 def sections(compiled: Callable[[str, str], Path]) -> ModuleType:
     """section(a, f) and section2(a, b, f) call f inside, held(a) says if the lock is taken."""
-    source = Path(__file__).with_name("critical_sections.c")
+    source = Path(__file__).parent / "extension/critical_sections.c"
     built = compiled(source.stem, source.read_text(encoding="utf-8"))
     return load(importlib.util.spec_from_file_location(source.stem, built))
 

@@ -18,7 +18,7 @@ TEXT = {name: path.read_text(encoding="utf-8") for name, path in DOCS.items()}
 
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<code>.*?)^```$", re.M | re.S)
 LINK = re.compile(r"\]\((?!https?:)(?P<path>[^)#\s]*)(?:#(?P<anchor>[^)\s]+))?\)")
-NAMED_TEST = re.compile(r"`(?:tests/)?(test_\w+\.py)::(?:(\w+)::)?(\w+)(?:\[.+?\])?`")
+NAMED_TEST = re.compile(r"`(test_\w+\.py)::(?:(\w+)::)?(\w+)(?:\[.+?\])?`")
 
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes, and tmp_path is shared")
 
@@ -105,7 +105,8 @@ def test_a_diff_is_of_the_sources(diff):
 
 @pytest.mark.parametrize(("file", "group", "name"), found(NAMED_TEST))
 def test_every_test_exists(file, group, name):
-    tree = ast.parse((PROJECT / "tests" / file).read_text(encoding="utf-8"))
+    (path,) = (PROJECT / "tests").rglob(file)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
     (scope,) = [n for n in tree.body if getattr(n, "name", "") == group] if group else [tree]
     assert name in {getattr(node, "name", None) for node in scope.body}
 

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 from concepts import CSRC, NAMES
 
-TESTS = Path(__file__).parent
-SCRIPT = TESTS.parent / "tools/guarantees.py"
+SCRIPT = Path(__file__).parent.parent / "tools/guarantees.py"
 
 if not SCRIPT.exists():
     pytest.skip("the tools are not beside the tests", allow_module_level=True)

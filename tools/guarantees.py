@@ -27,7 +27,7 @@ ThreadSanitizer (`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBe
 
 `tools/nox -s guarantees` writes this page.
 """
-HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?:tests/)?(?P<check>\S+)")
+HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?:\w+/)*(?P<check>\S+)")
 
 
 def public_names() -> Iterator[tuple[str, object]]:

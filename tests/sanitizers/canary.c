@@ -96,4 +96,4 @@ static PyMethodDef methods[] = {
 };
 
 #define MODULE canary
-#include "module.h"
+#include "module_end.h"

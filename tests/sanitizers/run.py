@@ -101,7 +101,7 @@ class Sanitizer:
         """Compile the canary."""
         shutil.copy2(HERE / "canary.c", self.folder)
         subprocess.run(
-            [self.python, PROJECT / "tests/extension.py", "canary.c"], cwd=self.folder, check=True
+            [self.python, PROJECT / "tests/build_module.py", "canary.c"], cwd=self.folder, check=True
         )
 
     def run(self, *arguments: str) -> Run:
@@ -129,7 +129,7 @@ class Sanitizer:
 
     def test(self, files: list[str], *options: str, python: tuple[str, ...] = ()) -> Run:
         """Run test files in plain pytest, which must not capture what a sanitizer prints."""
-        paths = [str(PROJECT / "tests" / f"test_{name}.py") for name in files]
+        paths = [str(PROJECT / "tests/extension" / f"test_{name}.py") for name in files]
         plain = ("-s", "-p", "no:cacheprovider", "-p", "no:ftdemo")
         return self.run(*python, "-m", "pytest", *plain, *options, *paths)
 
@@ -153,7 +153,7 @@ def canary(sanitizer: Sanitizer) -> Iterator[bool]:
 def ready(sanitizer: Sanitizer) -> Iterator[bool]:
     """Run the tests of ftdemo: they pass, and nothing is reported."""
     options = () if sanitizer.which == "thread" else ("-m", "not race")
-    yield silent("ready", sanitizer.test([*CONCEPTS, "interpreters"], *options))
+    yield silent("ready", sanitizer.test([*CONCEPTS, "module"], *options))
 
 
 def legacy(sanitizer: Sanitizer) -> Iterator[bool]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from ftdemo import threads
 from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
 
-sys.path.append(str(Path(__file__).parent.parent))  # for concepts.py
+sys.path.append(str(Path(__file__).parents[1] / "extension"))  # for concepts.py
 
 SKIPPED = 77
 GRACE = 60  # seconds to finish in, after time is up, before it counts as a hang

@@ -20,7 +20,7 @@ from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matche
 from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
 
-HERE = Path(__file__).parent.parent
+HERE = Path(__file__).parent
 
 needs_threads = pytest.mark.skipif(
     not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"

@@ -484,7 +484,7 @@ def build(folder: Path) -> None:
         shutil.copy(source, package)
     for name in ("unsafe", "safe"):
         subprocess.run(
-            [sys.executable, HERE.parent / "extension.py", f"{name}.c"],
+            [sys.executable, HERE.parent.parent / "build_module.py", f"{name}.c"],
             cwd=package,
             check=True,
             capture_output=True,

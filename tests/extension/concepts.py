@@ -13,15 +13,15 @@ import re
 from pathlib import Path
 from types import SimpleNamespace
 
-TESTS = Path(__file__).parent
-CSRC = TESTS.parent / "csrc"
+HERE = Path(__file__).parent
+CSRC = HERE.parents[1] / "csrc"
 NAMES = re.findall(r"^    X\((\w+)\)", (CSRC / "concepts.h").read_text(encoding="utf-8"), re.M)
 FUNCTIONS = {"make", "step", "use"}
 
 
 def source(name):
     """The source of the three functions of a concept."""
-    tree = ast.parse((TESTS / f"test_{name}.py").read_text(encoding="utf-8"))
+    tree = ast.parse((HERE / f"test_{name}.py").read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if getattr(node, "name", None) in FUNCTIONS]
     assert {node.name for node in tree.body} == FUNCTIONS, name
     return ast.unparse(tree)

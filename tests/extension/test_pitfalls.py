@@ -174,7 +174,7 @@ FORGOTTEN = """
 static PyMethodDef methods[] = {{NULL, NULL, 0, NULL}};
 
 #define MODULE forgotten
-#include "module.h"
+#include "module_end.h"
 """
 
 

@@ -18,7 +18,7 @@ from ftdemo import demos
 from ftdemo.demo import report
 from ftdemo.interpreter import FREE_THREADED, cores
 
-README = Path(__file__).parent.parent / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 DOCUMENT = README.with_name("docs") / "free-threading.md"
 ROW = re.compile(r"^\| `(?P<name>[\w-]+)` \| (?P<claim>.+) \|$", re.M)
 

@@ -1,8 +1,8 @@
 """Compile a C source in the current folder to an extension module beside it.
 
-    python extension.py NAME.c [FLAG ...]
+    python tests/build_module.py NAME.c [FLAG ...]
 
-It may include csrc's compat.h, and module.h beside this file.
+It may include csrc's compat.h, and module_end.h beside this file.
 """
 
 import sys

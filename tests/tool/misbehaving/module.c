@@ -1,4 +1,4 @@
-/* A module of the package that tests/test_check.py checks. Macros say which:
+/* A module of the package that tests/tool/test_check.py checks. Macros say which:
  * NAME; SINGLE_PHASE; DECLARES, that it can do without the GIL; and BEHAVES,
  * the module of Python code that it imports while it is initialized. */
 

@@ -98,5 +98,5 @@ ftdemo.sum_of_squares(2**32)
 
 def test_the_twins_are_the_same_file():
     """Nothing to lock, nothing to port."""
-    csrc = Path(__file__).parent.parent / "csrc"
+    csrc = Path(__file__).parents[2] / "csrc"
     assert (csrc / "ready/work.c").read_text() == (csrc / "legacy/work.c").read_text()

@@ -61,4 +61,4 @@ static PyMethodDef methods[] = {
 };
 
 #define MODULE critical_sections
-#include "module.h"
+#include "module_end.h"
