@@ -1,4 +1,4 @@
-"""Every developer task. `nox -l` lists them; `nox` alone is what a change must pass."""
+"""The tasks of a developer: `nox -l` lists them, and `nox` runs what a change must pass."""
 
 import nox
 
@@ -11,14 +11,14 @@ FREE_THREADED = [version for version in PYTHONS if version.endswith("t")]
 
 
 def install(session: nox.Session, group: str) -> None:
-    """Install the tools of a group; build and install the package."""
+    """Install a dependency group, then the package, with the compiler's warnings as errors."""
     session.install(*nox.project.dependency_groups(PROJECT, group))
     session.install(".", env={"ACME_WERROR": "1"})
 
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types, stubs, workflows, and the C code for what relied on the GIL."""
+    """Check style, types, stubs and workflows, and look for C code that relies on the GIL."""
     install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
@@ -31,7 +31,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests on this interpreter; without the GIL, each in eight threads at once."""
+    """Run the tests; on a free-threaded build, run each in eight threads at once."""
     install(session, "test")
     threads = ["--parallel-threads=8"] if session.python in FREE_THREADED else []
     session.run("pytest", *threads, *session.posargs)
@@ -39,7 +39,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED)
 def stress(session: nox.Session) -> None:
-    """See that an import keeps the GIL off, and let threads collide on shared objects."""
+    """Check that importing acme keeps the GIL off, and let threads collide on its objects."""
     install(session, "stress")
     session.run("ftdemo", "check", "acme")
     session.run("ftdemo", "stress", "acme", *session.posargs)
@@ -47,6 +47,6 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build and test the wheels for this machine, as CI does; on Linux, this takes docker."""
+    """Build and test the wheels for this machine, as CI does; on Linux, this needs Docker."""
     session.install(*nox.project.dependency_groups(PROJECT, "wheels"))
     session.run("cibuildwheel", "--output-dir", "wheelhouse")

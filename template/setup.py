@@ -1,4 +1,4 @@
-"""The extension module. All that is static about the project is in pyproject.toml."""
+"""How to build the extension module. pyproject.toml has everything else."""
 
 import os
 import sys

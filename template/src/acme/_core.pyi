@@ -1,8 +1,7 @@
-from typing import Self, final
+from typing import final
 
 @final
 class Counter:
-    def __new__(cls, value: int = 0) -> Self: ...
     @property
     def value(self) -> int: ...
     def add(self, amount: int, /) -> int: ...
