@@ -101,7 +101,9 @@ class Sanitizer:
         """Compile the canary."""
         shutil.copy2(HERE / "canary.c", self.folder)
         subprocess.run(
-            [self.python, PROJECT / "tests/build_module.py", "canary.c"], cwd=self.folder, check=True
+            [self.python, PROJECT / "tests/build_module.py", "canary.c"],
+            cwd=self.folder,
+            check=True,
         )
 
     def run(self, *arguments: str) -> Run:

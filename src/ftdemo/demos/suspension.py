@@ -6,7 +6,8 @@ section and has to wait for its lock, the outer section is suspended meanwhile. 
 one section on two sets (Py_BEGIN_CRITICAL_SECTION2), and holds both locks whenever it runs. With
 the GIL there are no such locks; a thread that blocks releases the GIL itself.
 
-Source: https://docs.python.org/3/c-api/synchronization.html; tests/extension/test_critical_sections.py.
+Source: https://docs.python.org/3/c-api/synchronization.html;
+tests/extension/test_critical_sections.py.
 """
 
 import gc
