@@ -18,8 +18,8 @@ READY = PROJECT / "csrc/ready"
 INTRODUCTION = """\
 # Guarantees, and what proves them
 
-What does each public name of ftdemo guarantee to threads that share its objects, and which test proves
-it? This page is for authors who want to copy one of the concepts.
+What does each public name of ftdemo guarantee to threads that share its objects, and which test
+proves it? This page is for authors who want to copy one of the concepts.
 
 ```python
 import ftdemo  # keeps the GIL off
@@ -32,11 +32,11 @@ import ftdemo.legacy  # the same names before the port: CPython warns, and the G
 ```
 
 The guarantee is the end of each docstring, one of CPython's [thread safety
-levels](https://docs.python.org/3.15/library/threadsafety.html). The second table of each section lists
-mutants: patches in [tests/mutants](../tests/mutants) that remove one precaution, each with the test that
-then fails. `tools/nox -s mutants` runs them. The same tests run under ThreadSanitizer (`tools/nox -s
-tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer (`tools/nox -s asan`); no report may name
-`csrc/ready`.
+levels](https://docs.python.org/3.15/library/threadsafety.html). The second table of each section
+lists mutants: patches in [tests/mutants](../tests/mutants) that remove one precaution, each with
+the test that then fails. `tools/nox -s mutants` runs them. The same tests run under ThreadSanitizer
+(`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer (`tools/nox -s
+asan`); no report may name `csrc/ready`.
 
 `tools/nox -s guarantees` writes this page.
 """

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Print the jobs that build the wheels of a release: JSON for the matrix of a GitHub workflow.
+"""Print the jobs that build the wheels of a release, as JSON for the matrix of a GitHub workflow.
 
-One job for each build identifier of cibuildwheel, and one more for each platform, in which 3.15t
-builds the wheel for the stable ABI of both builds. Run it with the Python that has cibuildwheel.
+There is one job per build identifier of cibuildwheel, and one more job per platform, in which 3.15t
+builds the wheel for the stable ABI of both builds. Run it with a Python that has cibuildwheel.
 """
 
 import json
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-# Each on a machine of its own kind: nothing is emulated or built for elsewhere, so all is tested.
+# Each wheel is built on its own platform, without emulation or cross-compilation, so it is tested.
 RUNNERS = {
     "linux": {"x86_64": "ubuntu-24.04", "aarch64": "ubuntu-24.04-arm"},
     "macos": {"x86_64": "macos-15-intel", "arm64": "macos-15"},
@@ -21,9 +21,9 @@ BUILDS_ABI3T = "cp315t"
 
 
 def identifiers(system: str) -> list[str]:
-    """Ask cibuildwheel what it would build for a system; exits where that is nothing.
+    """Return the build identifiers of a system; exit if there are none.
 
-    A misspelt `build` selects nothing, about which cibuildwheel itself says nothing.
+    A misspelt `build` setting selects nothing, and cibuildwheel does not report that.
     """
     command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers"]
     done = subprocess.run(
@@ -33,12 +33,12 @@ def identifiers(system: str) -> list[str]:
         check=True,
     )
     if not done.stdout.split():
-        sys.exit(f"cibuildwheel builds nothing for {system}: see `build` in pyproject.toml")
+        sys.exit(f"cibuildwheel builds nothing for {system}: check `build` in pyproject.toml")
     return done.stdout.split()
 
 
 def jobs() -> list[dict[str, str]]:
-    """List the jobs: what each builds, on which runner, and whether for the stable ABI."""
+    """Return the jobs: what each builds, on which runner, and whether for the stable ABI."""
     listed = []
     for system, runners in RUNNERS.items():
         for identifier in identifiers(system):
