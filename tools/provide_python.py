@@ -103,8 +103,8 @@ def from_uv() -> str:
 def from_source(work: Path, suffix: str = "") -> str:
     """Build the newest source in Debian's archive; 3.13 is the first with a free-threaded build.
 
-    With the suffix -tsan, instrument it with ThreadSanitizer. Install missing build tools, but leave
-    the system's package lists alone.
+    With the suffix -tsan, instrument it with ThreadSanitizer. Install missing build tools, but
+    leave the system's package lists alone.
     """
     if shutil.which("apt-get") is None:
         raise UnavailableError("a build from source needs apt-get to download the source")
