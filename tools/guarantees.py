@@ -2,11 +2,13 @@
 
     python tools/guarantees.py
 
-Needs ftdemo to be installed. tests/test_guarantees.py compares the page with its output.
+Needs ftdemo to be installed. Exits with 1 if a concept has fewer than two mutants, or if a public
+name is in no concept's file.
 """
 
 import inspect
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,11 +72,15 @@ def concept(source: Path) -> Iterator[str]:
     if names:
         yield from ["", "| name | guarantee |", "|---|---|", *names]
     yield from ["", "| without this precaution | what fails | mutant |", "|---|---|---|"]
+    mutants = []
     for patch in sorted((PROJECT / "tests/mutants").glob("*.patch")):
         text = patch.read_text(encoding="utf-8")
         header = HEADER.match(text)
         if header and f"+++ b/csrc/ready/{source.name}\n" in text:
-            yield f"| {header['broken']} | `{header['check']}` | `{patch.stem}` |"
+            mutants.append(f"| {header['broken']} | `{header['check']}` | `{patch.stem}` |")
+    if len(mutants) < 2:
+        sys.exit(f"{source.name} has fewer than two mutants")
+    yield from mutants
 
 
 def document() -> str:
@@ -82,6 +88,9 @@ def document() -> str:
     listed = (PROJECT / "csrc/concepts.h").read_text(encoding="utf-8")
     order = [*re.findall(r"^    X\((\w+)\)", listed, re.M), "module"]
     lines = [line for name in order for line in concept(READY / f"{name}.c")]
+    for name, thing in public_names():
+        if f"| `{name}` | {guarantee(thing)} |" not in lines:
+            sys.exit(f"{name} is in no concept's file")
     return INTRODUCTION + "\n".join(lines) + "\n"
 
 

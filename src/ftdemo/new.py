@@ -84,6 +84,10 @@ def _module_name(name: str) -> str:
         reason = "a built-in name of Python"
     elif any((_TEMPLATE / found).exists() for found in (module, f"{module}.py")):
         reason = "the name of a file or folder in every new project"
+    elif any(fnmatch.fnmatch(module, pattern) for pattern in _ignored()):
+        reason = "the name of a folder that git ignores in every new project"
+    elif re.fullmatch("con|prn|aux|nul|(com|lpt)[1-9]", module):
+        reason = "the name of a device on Windows, which no folder can have"
     elif module in _tools():
         reason = "the name of a package that builds or tests new projects"
     else:
@@ -99,10 +103,15 @@ def _tools() -> set[str]:
     return {canonicalize_name(name).replace("-", "_") for name in names | {"nox", "pip", "uv"}}
 
 
+def _ignored() -> list[str]:
+    """Return the patterns of the files that git ignores in the template."""
+    lines = (_TEMPLATE / ".gitignore").read_text(encoding="utf-8").split()
+    return [line.rstrip("/") for line in lines]
+
+
 def _template_files() -> list[Path]:
     """Return the template's files, without files that a build or a test left there."""
-    ignored = (_TEMPLATE / ".gitignore").read_text(encoding="utf-8").split()
-    patterns = [pattern.rstrip("/") for pattern in ignored]
+    patterns = _ignored()
     return sorted(
         path
         for path in _TEMPLATE.rglob("*")

@@ -1,8 +1,11 @@
 """Printing for people, with rich; every command uses it."""
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -34,3 +37,23 @@ def show(*blocks: str | Text | Table) -> None:
             console.print(block)
     for line in captured.get().splitlines():
         print(line.rstrip())
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int | None, str], None]]:
+    """Show a bar on stderr, if that is a terminal; gives what to call with done, total, words."""
+    console = Console(stderr=True)
+    columns = (
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.description}"),
+    )
+    disable = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=disable) as bar:
+        task = bar.add_task("", total=None)
+
+        def update(done: int, total: int | None, words: str) -> None:
+            bar.update(task, completed=done, total=total, description=words)
+
+        yield update

@@ -17,11 +17,10 @@ def make(ftdemo):
 
 
 def step(ftdemo, thing):
-    import random
-
-    key = f"key {random.randrange(1_000)}"
-    assert ftdemo.intern(key) == key
-    assert ftdemo.intern(key) is ftdemo.intern(f"{key}")
+    for number in range(20):
+        key = f"key {number}"
+        assert ftdemo.intern(key) == key
+        assert ftdemo.intern(key) is ftdemo.intern(f"{key}")
 
 
 def use(ftdemo):

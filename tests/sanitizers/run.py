@@ -3,9 +3,9 @@
     python tests/sanitizers/run.py address --python PYTHON
     python tests/sanitizers/run.py thread --python PYTHON --suppressions FILE
 
-PYTHON has the dependency group `test`, and ftdemo compiled with the sanitizer's flags, which are
-also in CFLAGS and LDFLAGS. For thread it is instrumented itself, and FILE is what CPython
-suppresses in that version; for address it is any.
+PYTHON is that of an environment with the dependency group `test`, into which ftdemo is installed,
+compiled with the sanitizer's flags. For thread it is instrumented itself, and FILE is what CPython
+suppresses in that version; for address it is any. This interpreter has uv.
 
 First the canary: of each fault in canary.c there must be a report, of what is sound none. Then the
 tests of both twins: no report may name ftdemo, but with ThreadSanitizer and the GIL forced off, one
@@ -13,6 +13,7 @@ must name each file of csrc/legacy that has a race. Exits 0 if all is so, else 1
 """
 
 import argparse
+import ctypes
 import os
 import re
 import shutil
@@ -33,6 +34,10 @@ RACING = [  # where the port was more than nothing
     if (READY / f"{concept}.c").read_text() != (LEGACY / f"{concept}.c").read_text()
 ]
 SECONDS = 1200
+FLAGS = {
+    "address": "-fsanitize=address,undefined -fno-sanitize-recover=undefined",
+    "thread": "-fsanitize=thread",
+}
 
 ASK = """
 import sys, sysconfig
@@ -82,7 +87,8 @@ class Sanitizer:
         compiler, free_threaded = asked.stdout.split()
         self.free_threaded = free_threaded == "True"
         log = f"log_path='{folder / 'report'}':exitcode=0"
-        self.environment = os.environ | {"PYTHONPATH": str(folder)}
+        # With bytecode, since an instrumented interpreter takes half a minute to compile pytest.
+        self.environment = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
         self.build()
         if which == "thread":
             self.environment["TSAN_OPTIONS"] = f"{log}:suppressions='{suppressions}'"
@@ -98,13 +104,18 @@ class Sanitizer:
             self.environment["PYTHONMALLOC"] = "malloc"
 
     def build(self) -> None:
-        """Compile the canary."""
+        """Compile ftdemo, from an sdist, without objects built before; install it; the canary."""
+        # To setuptools, these are instead of the interpreter's own, -fsanitize=thread among them.
+        flags = FLAGS[self.which]
+        env = os.environ | {"CFLAGS": f"-g -O1 {flags}", "LDFLAGS": flags}
+        uv, target = [sys.executable, "-m", "uv"], ["-q", "--python", self.python]
+        dist = self.folder / "dist"
+        subprocess.run([*uv, "build", *target, "--out-dir", dist, PROJECT], env=env, check=True)
+        (wheel,) = dist.glob("*.whl")
+        subprocess.run([*uv, "pip", "install", *target, wheel], check=True)
         shutil.copy2(HERE / "canary.c", self.folder)
-        subprocess.run(
-            [self.python, PROJECT / "tests/build_module.py", "canary.c"],
-            cwd=self.folder,
-            check=True,
-        )
+        command = [self.python, PROJECT / "tests/build_module.py", "canary.c"]
+        subprocess.run(command, cwd=self.folder, env=env, check=True)
 
     def run(self, *arguments: str) -> Run:
         """Run the interpreter in the project's folder, and collect the reports."""
@@ -197,6 +208,9 @@ def main() -> int:
     parser.add_argument("--python", required=True, help="an interpreter with ftdemo")
     parser.add_argument("--suppressions", default="", metavar="FILE", help="CPython's own")
     options = parser.parse_args()
+    if options.which == "thread":
+        # It fails where the kernel moves addresses too far: ADDR_NO_RANDOMIZE, inherited.
+        ctypes.CDLL(None).personality(0x0040000)
     with tempfile.TemporaryDirectory(prefix="ftdemo sanitizers ") as folder:
         arguments = (options.which, options.python, Path(folder), options.suppressions)
         sanitizer = Sanitizer(*arguments)

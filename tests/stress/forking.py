@@ -1,7 +1,8 @@
 """Forking: a child of a process whose threads are busy in ftdemo can use objects of its own.
 
-Not those that it shares with its parent: another thread may have held such a lock at the fork, and
-is not there to give it up. Between fork and exit a child does no more than it has to.
+It cannot use those that it shares with its parent: another thread may hold such a lock at the fork,
+and the child does not have that thread. The same holds for the objects of CPython's own library, so
+neither the busy threads nor a child use any that has a lock, such as the generator of `random`.
 """
 
 import os
@@ -48,6 +49,9 @@ def stress(ftdemo, going):
         return 0
 
     def fork():
+        # CPython's own locks count too: a thread's first call of a function locks the code object.
+        for concept in CONCEPTS.values():
+            concept.use(ftdemo)
         children = 0
         while going():
             child = os.fork()

@@ -15,14 +15,13 @@ import zipfile
 from pathlib import Path
 
 import fastjsonschema
+import misbehaving_package
 import pytest
 
 from ftdemo.check import TargetError, check, probe, targets
 from ftdemo.check.child import import_in_child
 from ftdemo.interpreter import FREE_THREADED
 from ftdemo.processes import run_python
-
-HERE = Path(__file__).parent
 
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 posix = pytest.mark.skipif(os.name == "nt", reason="the package misbehaves in POSIX ways")
@@ -35,24 +34,11 @@ SURROUNDINGS = {
 }
 
 
-def load_misbehaving():
-    sys.path.insert(0, str(HERE))
-    try:
-        import misbehaving
-    finally:
-        sys.path.pop(0)
-        sys.modules.pop("misbehaving", None)
-    return misbehaving
-
-
-MISBEHAVING = load_misbehaving()
-
-
 @pytest.fixture(scope="session")
 def package(tmp_path_factory):
     """A folder, with a space in its name, that holds the package of misbehaving modules."""
     folder = tmp_path_factory.mktemp("with space")
-    MISBEHAVING.build(folder)
+    misbehaving_package.build(folder)
     return folder
 
 
@@ -69,7 +55,7 @@ def schema(tmp_path_factory):
 
 def expected():
     """What is true of the package, as (verdict, culprits, beginning of the detail)."""
-    for name, case in MISBEHAVING.MODULES.items():
+    for name, case in misbehaving_package.MODULES.items():
         culprits = [f"misbehaving.{culprit}" for culprit in case.culprits]
         yield f"misbehaving.{name}", (case.verdict, culprits, case.detail)
     other = "built for another interpreter (cpython-39-x86_64-linux-gnu)"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
+import racing_package
 
 from ftdemo import exit_codes
 from ftdemo.interpreter import FREE_THREADED, cores
@@ -19,8 +20,6 @@ from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
 from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
-
-HERE = Path(__file__).parent
 
 needs_threads = pytest.mark.skipif(
     not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"
@@ -31,22 +30,13 @@ pytestmark = [
 ]
 
 
-def load_table():
-    sys.path.insert(0, str(HERE))
-    try:
-        import racing
-    finally:
-        sys.path.pop(0)
-        sys.modules.pop("racing", None)
-    return racing
-
-
-TABLE = load_table()
 # A few of each sort: all take minutes, and are for FTDEMO_RACING=all.
 if os.environ.get("FTDEMO_RACING") == "all":
-    FOUND = [name for name, row in TABLE.UNSAFE.items() if "." not in name and name[0].isupper()]
-    FOUND = [n for n in FOUND if not TABLE.UNSAFE[n].allowed and n != "OnlyDataRace"]
-    SILENT = [name for name in TABLE.SAFE if name not in {"NeedsKey", "NeverMade"}]
+    FOUND = [
+        name for name, row in racing_package.UNSAFE.items() if "." not in name and name[0].isupper()
+    ]
+    FOUND = [n for n in FOUND if not racing_package.UNSAFE[n].allowed and n != "OnlyDataRace"]
+    SILENT = [name for name in racing_package.SAFE if name not in {"NeedsKey", "NeverMade"}]
 else:
     FOUND = ["PlainIncrement", "TornPair", "ShelfReader", "UnlockedStack", "LeaksReference"]
     SILENT = ["RandomValues", "RareValues", "TimeStamps", "ExportsLocked", "CountsAllCalls"]
@@ -62,7 +52,7 @@ ASIDE = {
 def racing(tmp_path_factory):
     """Build the package of racing types in a folder with a space in its name."""
     folder = tmp_path_factory.mktemp("with space")
-    TABLE.build(folder)
+    racing_package.build(folder)
     return folder
 
 
@@ -86,7 +76,7 @@ def test_racing_type_is_found(name, on_path):
             for finding in result["findings"]
             if name in finding["type"] or name not in {"ShelfReader"}
         }
-        if kinds & TABLE.UNSAFE[name].kinds:
+        if kinds & racing_package.UNSAFE[name].kinds:
             return
     pytest.fail(f"{name}: {result}")
 
@@ -96,7 +86,7 @@ def test_racing_type_is_found(name, on_path):
 def test_safe_type_is_silent(name, on_path):
     result = drive(f"racing.safe:{name}")
     assert result["findings"] == []
-    driven = {row.partition("(")[0] for row in TABLE.SAFE[name].aside}
+    driven = {row.partition("(")[0] for row in racing_package.SAFE[name].aside}
     assert result["summary"]["meetings"] > 0 or driven
 
 

@@ -4,15 +4,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
 from ftdemo import check, exit_codes, github
 from ftdemo.interpreter import heading
-from ftdemo.terminal import show, table
+from ftdemo.terminal import progress_bar, show, table
 
 ORDER: tuple[check.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
@@ -90,23 +87,8 @@ def print_check(result: check.Result) -> None:
 @contextmanager
 def progress() -> Iterator[Callable[[check.Progress], None]]:
     """Show a progress bar on stderr, if stderr is a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    disable = not console.is_terminal
-    with Bar(*columns, console=console, transient=True, disable=disable) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(state: check.Progress) -> None:
-            bar.update(
-                task, completed=state["done"], total=state["total"], description=state["module"]
-            )
-
-        yield show
+    with progress_bar() as update:
+        yield lambda state: update(state["done"], state["total"], state["module"])
 
 
 def report_to_github(result: check.Result) -> None:

@@ -4,10 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
-
 from ftdemo import exit_codes, github, terminal
 from ftdemo.interpreter import heading
 from ftdemo.stress.results import KINDS, Finding, Result
@@ -114,23 +110,13 @@ def _rows(outcome: dict[str, Any]) -> Iterator[str]:
 @contextmanager
 def progress() -> Iterator[Callable[[Progress], None]]:
     """Show on stderr how far a run has come, where that is a terminal."""
-    console = Console(stderr=True)
-    columns = (
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.description}"),
-    )
-    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
+    with terminal.progress_bar() as update:
 
         def show(state: Progress) -> None:
             words = f"{state['subject']}: {state['meetings']:,} meetings"
             if state["findings"]:
                 words += f", {state['findings']} findings"
-            bar.update(
-                task, completed=state["done"], total=state["total"] or None, description=words
-            )
+            update(state["done"], state["total"] or None, words)
 
         yield show
 

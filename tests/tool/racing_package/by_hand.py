@@ -1,6 +1,6 @@
 """Try each row of the tables in __init__.py with nothing but threading.
 
-    python3.14t tests/tool/racing/by_hand.py FOLDER [--seconds N] [NAME ...]
+    python3.14t tests/tool/racing_package/by_hand.py FOLDER [--seconds N] [NAME ...]
 
 Builds the package in FOLDER first, if it is not there. What should fail must fail in one of its
 ways; what is safe must not, and what must be put aside must do that in one thread. Exits with 1

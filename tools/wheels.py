@@ -1,0 +1,117 @@
+"""List and build the wheels of a release, by what cibuildwheel says it builds: see pyproject.toml.
+
+    python tools/wheels.py jobs                   the jobs of wheels.yml, as JSON
+    python tools/wheels.py contract               for `ftdemo wheels dist --expect FILE`
+    python tools/wheels.py build [OPTION ...]     all for this machine, in wheelhouse/
+
+A wheel for each build identifier, and one more for each platform, which 3.15t builds for the
+stable ABI of both builds: it serves every later CPython. Options are cibuildwheel's: with any,
+that is run alone, and with FTDEMO_ABI3T=1 it builds for the stable ABI.
+
+Run it with the Python that has cibuildwheel and ftdemo. Linux needs docker or podman.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+PROJECT = Path(__file__).parent.parent
+# Each on a machine of its own kind: nothing is emulated or built for elsewhere, so all is tested.
+RUNNERS = {
+    "linux": {"x86_64": "ubuntu-24.04", "aarch64": "ubuntu-24.04-arm"},
+    "macos": {"x86_64": "macos-15-intel", "arm64": "macos-15"},
+    "windows": {"amd64": "windows-2025", "arm64": "windows-11-arm"},
+}
+BUILDS_ABI3T = "cp315t-"
+CELLS = "[[cells]]\ninterpreters = {}\nplatforms = {}\n"
+
+
+def identifiers(*options: str) -> list[str]:
+    """Ask cibuildwheel what it would build; exits where that is nothing.
+
+    A misspelt `build` selects nothing, about which cibuildwheel itself says nothing.
+    """
+    command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers", *options]
+    done = subprocess.run([*command, str(PROJECT)], stdout=subprocess.PIPE, text=True, check=True)
+    if not done.stdout.split():
+        sys.exit(f"cibuildwheel {' '.join(options)}: nothing to build; see `build`, pyproject.toml")
+    return done.stdout.split()
+
+
+def jobs() -> dict[str, list[dict[str, str]]]:
+    """List what each job builds, on which runner; and where the stable ABI's wheel is tested."""
+    wheels, stable = [], []
+    for system, runners in RUNNERS.items():
+        for identifier in identifiers("--platform", system):
+            (runner,) = (name for arch, name in runners.items() if identifier.endswith(f"_{arch}"))
+            wheels.append({"only": identifier, "runner": runner, "abi3t": ""})
+            if identifier.startswith(BUILDS_ABI3T):
+                wheels.append(wheels[-1] | {"abi3t": "1"})
+                if "musllinux" not in identifier:  # for which there is no runner
+                    stable.append({"only": identifier, "runner": runner})
+    return {"wheels": wheels, "stable": stable}
+
+
+def contract(names: list[str]) -> str:
+    """Write the contract: every cell of the release."""
+    tables = []
+    for name in names:
+        python, _, platform = name.partition("-")
+        tables.append(CELLS.format([python], [platform]))
+        if name.startswith(BUILDS_ABI3T):
+            later = CELLS.format(["cp316", "cp316t"], [platform])
+            tables.append(f'{later}abi = "abi3.abi3t"\n')
+    return "\n".join(tables)
+
+
+def cibuildwheel(*options: str, **env: str) -> None:
+    """Build and test wheels."""
+    if sys.platform == "linux" and "CIBW_CONTAINER_ENGINE" not in os.environ:
+        engine = shutil.which("docker") or shutil.which("podman")
+        if engine is None:
+            sys.exit("there is neither docker nor podman here, in which cibuildwheel builds")
+        env["CIBW_CONTAINER_ENGINE"] = Path(engine).stem
+    command = [sys.executable, "-m", "cibuildwheel", *options, str(PROJECT)]
+    subprocess.run(command, env=os.environ | env, check=True)
+
+
+def build() -> None:
+    """Build all wheels for this machine, and see that they are what the contract asks for."""
+    native = ("--archs", "native")
+    names = identifiers(*native)
+    shutil.rmtree("wheelhouse", ignore_errors=True)
+    cibuildwheel(*native)
+    if stable := [name for name in names if name.startswith(BUILDS_ABI3T)]:
+        cibuildwheel(*native, FTDEMO_ABI3T="1", CIBW_BUILD=" ".join(stable))
+    with tempfile.TemporaryDirectory() as folder:
+        expected = Path(folder) / "contract.toml"
+        expected.write_text(contract(names), encoding="utf-8")
+        command = [sys.executable, "-m", "ftdemo", "wheels", "wheelhouse", "--expect"]
+        subprocess.run([*command, str(expected)], check=True)
+
+
+def main() -> None:
+    """Do what the first argument says."""
+    match sys.argv[1:]:
+        case ["jobs"]:
+            print(json.dumps(jobs()))
+        case ["contract"]:
+            names = [name for system in RUNNERS for name in identifiers("--platform", system)]
+            print(contract(names))
+        case ["build"]:
+            build()
+        case ["build", *options]:
+            cibuildwheel(*options)
+        case _:
+            sys.exit(__doc__)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)
