@@ -40,7 +40,7 @@ def found(*patterns):
 
 @pytest.mark.all_modules
 @pytest.mark.parametrize("code", blocks("python"))
-def test_python_runs(fresh_python, code):
+def test_every_python_block_runs(fresh_python, code):
     """And an expression gives the number that the comment after it begins with."""
     code = code.replace('"numpy"', '"ftdemo._ready"')  # which is here
     code = re.sub(r"^(\w\S*\(.*\))  # (\d+)\b.*$", r"assert \1 == \2", code, flags=re.M)
@@ -108,7 +108,7 @@ def test_a_command_prints_what_the_page_shows(fresh_python, tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize("diff", blocks("diff"))
-def test_a_diff_is_of_the_sources(diff):
+def test_every_diff_matches_the_sources(diff):
     """Each hunk is in the one file without what it adds, in the other without what it removes."""
     old, new, *hunks = re.split(r"^(?:--- |\+\+\+ |@@.*\n)", diff, flags=re.M)[1:]
     assert (old.split("/")[1], new.split("/")[1]) == ("legacy", "ready")
@@ -149,7 +149,7 @@ def test_every_nox_session_exists(name):
     "command",
     found(r"`(ftdemo(?:\s[^`]+)?)`", r"(?m)^(?:\$ |- run: |.*--with \S+ )(ftdemo\b.*)$"),
 )
-def test_every_command_is_one(command):
+def test_every_ftdemo_command_parses(command):
     words = shlex.split(command)[1:]
     if len(words) == 1:  # its name alone
         with pytest.raises(SystemExit, match="0"):
@@ -176,7 +176,7 @@ def anchors(text):
 
 
 @pytest.mark.parametrize("name", TEXT)
-def test_links_lead_somewhere(name):
+def test_every_link_has_a_target(name):
     text = BLOCK.sub("", TEXT[name])
     for link in LINK.finditer(text):
         target = DOCS[name].parent / link["path"] if link["path"] else DOCS[name]

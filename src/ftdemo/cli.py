@@ -246,9 +246,7 @@ def _demo(options: argparse.Namespace) -> int:
     names = list(dict.fromkeys(options.names)) or demos.NAMES
     if options.plot is not None:
         if options.names != ["scaling"]:
-            options.parser.error(
-                "--plot works only with scaling: ftdemo demo scaling --plot FILE.svg"
-            )
+            options.parser.error("--plot needs scaling: ftdemo demo scaling --plot FILE.svg")
         try:
             from ftdemo.demo import plot
         except ImportError:

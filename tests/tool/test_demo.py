@@ -39,7 +39,7 @@ def run(fresh_python, *arguments, env=None):
 
 
 @pytest.mark.parametrize("name", demos.NAMES)
-def test_its_claim_is_seen(fresh_python, name):
+def test_the_claim_is_seen(fresh_python, name):
     done, result = run(fresh_python, name, "--quick", "--json")
     assert result["version"] == 1
     assert result["interpreter"]["free_threaded"] is FREE_THREADED
@@ -66,7 +66,7 @@ def test_each_is_one_short_documented_program():
         assert re.search(r"^\n.+?\n\nSource: ", module.__doc__.partition("\n")[2], re.S), name
 
 
-def test_all_end_with_a_table(capsys):
+def test_a_run_of_all_demos_ends_with_a_table(capsys):
     demo = {"name": "race", "claim": "wins", "outcome": "seen", "detail": "it did", "measured": {}}
     report.print_table(runner.collect([demo, demo | {"name": "gc", "outcome": "not seen"}]))
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -75,7 +75,7 @@ def test_all_end_with_a_table(capsys):
     assert rows[-1] == ["1", "seen,", "1", "not", "seen"]
 
 
-def test_list(fresh_python):
+def test_list_prints_every_demo_and_its_claim(fresh_python):
     done, _ = run(fresh_python, "--list")
     rows = [line.split(maxsplit=1) for line in done.stdout.splitlines()[1:]]
     assert rows == [[name, demos.claim(name)] for name in demos.NAMES]
@@ -88,7 +88,7 @@ def test_the_document_shows_what_each_demo_printed():
     assert sorted(shown) == sorted((name, demos.claim(name), "seen") for name in demos.NAMES)
 
 
-def test_a_named_demo_is_explained(fresh_python):
+def test_a_demo_given_by_name_is_explained(fresh_python):
     done, _ = run(fresh_python, "collections", "--quick")
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(
@@ -142,7 +142,7 @@ except finding.SkipDemo as reason:
 
 
 @pytest.mark.parametrize("name", demos.NAMES)
-def test_it_can_fail(fresh_python, name):
+def test_a_wrong_claim_is_not_seen(fresh_python, name):
     if name == "one-import" and not FREE_THREADED:
         pytest.skip("on this build the GIL is on whatever is imported")
     program = PROGRAM.replace("NAME", repr(name)).replace("try:", f"{WRONG[name]}\ntry:")
@@ -184,7 +184,7 @@ def break_demo(broken_copy):
 
 @pytest.mark.parametrize("code", BROKEN)
 @pytest.mark.skipif(os.name == "nt", reason="it has no signals")
-def test_whatever_a_demo_does_is_reported(fresh_python, break_demo, code):
+def test_a_demo_that_crashes_hangs_or_raises_is_reported(fresh_python, break_demo, code):
     env = break_demo("race", code)
     program = (
         "import json; from ftdemo.demo import *; result = collect([run('race', timeout=5)]); "
@@ -197,7 +197,7 @@ def test_whatever_a_demo_does_is_reported(fresh_python, break_demo, code):
     assert exit_code == {"seen": 0, "not seen": 1, "skip": 3}[outcome]
 
 
-def test_one_that_is_not_seen_among_others_is_exit_code_1(fresh_python, break_demo):
+def test_exit_code_1_when_a_claim_is_not_seen(fresh_python, break_demo):
     env = break_demo("race", "return Finding(False, 'nothing lost', {})")
     done, _ = run(fresh_python, "race", "collections", "--quick", env=env)
     assert done.returncode == 1
@@ -231,7 +231,7 @@ def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
         os.kill(int(note.read_text()), 0)
 
 
-def test_gil_is_about_what_was_asked_and_no_other_demo_is(fresh_python):
+def test_only_the_gil_demo_inherits_python_gil(fresh_python):
     env = {"PYTHON_GIL": "1"}
     _, result = run(fresh_python, "gil", "suspension", "--quick", "--json", env=env)
     gil, suspension = result["demos"]
@@ -248,20 +248,20 @@ def test_gil_is_about_what_was_asked_and_no_other_demo_is(fresh_python):
         (["race", "--plot", "x.svg"], "--plot needs scaling"),
     ],
 )
-def test_usage_errors(fresh_python, arguments, message):
+def test_exit_code_2_on_usage_errors(fresh_python, arguments, message):
     done, _ = run(fresh_python, *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert message in done.stderr
 
 
-def test_no_plot_without_matplotlib(fresh_python, tmp_path):
+def test_exit_code_2_when_plot_lacks_matplotlib(fresh_python, tmp_path):
     program = "import sys; sys.modules['matplotlib'] = None; from ftdemo.cli import main; main()"
     done = fresh_python("-c", program, "demo", "scaling", "--plot", str(tmp_path / "x.svg"))
     assert done.returncode == 2
     assert "--plot needs matplotlib: pip install 'ftdemo[plot]'" in done.stderr
 
 
-def test_plot(fresh_python, tmp_path):
+def test_the_plot_names_its_machine_and_interpreter(fresh_python, tmp_path):
     pytest.importorskip("matplotlib")
     file = tmp_path / "scaling.svg"
     run(fresh_python, "scaling", "--quick", "--plot", str(file))
