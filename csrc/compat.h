@@ -94,8 +94,10 @@ compact_value(PyObject *op, int64_t *value)
 #endif
 
 /* Instances. abi3t hides PyObject: there a struct holds the data alone, which
- * lies behind the object, in a place that the type knows. OBJECT_CAST(Account,
- * op) is ((Account *)(op)) for a type that derives from object directly. */
+ * lies behind the object, in a place that the type knows; that is what a spec
+ * with a negative basicsize asks for. OBJECT_CAST(Account, op) is
+ * ((Account *)(op)) for a type that derives from object directly, and
+ * object_free() calls tp_free, a field that abi3t hides as well. */
 #ifdef Py_TARGET_ABI3T
 #undef PyObject_HEAD
 #define PyObject_HEAD
@@ -112,8 +114,26 @@ object_data(PyObject *op)
     }
     return PyObject_GetTypeData(op, type);
 }
+
+static inline PyObject *
+type_from_module_and_spec(PyObject *module, PyType_Spec *spec, PyObject *bases)
+{
+    PyType_Spec adapted = *spec;
+    adapted.basicsize = -spec->basicsize;
+    return PyType_FromModuleAndSpec(module, &adapted, bases);
+}
+
+#define PyType_FromModuleAndSpec type_from_module_and_spec
+
+static inline void
+object_free(PyObject *op)
+{
+    freefunc tp_free = PyType_GetSlot(Py_TYPE(op), Py_tp_free);
+    tp_free(op);
+}
 #else
 #define OBJECT_CAST(type, op) ((type *)(op))
+#define object_free(op) (Py_TYPE(op)->tp_free(op))
 #endif
 
 /* A lock of one's own: PyMutex, one byte that needs no cleaning up, since

@@ -93,19 +93,17 @@ call_one(Script *script, Py_ssize_t index)
     PyObject *const *items = &PyTuple_GET_ITEM(call, 0);
     PyObject *outcome = PyObject_Vectorcall(
         items[0], items + 1, (size_t)(PyTuple_GET_SIZE(call) - 1), NULL);
+    int keep = script->keep;
     if (outcome == NULL) {
-        int broken = PyErr_ExceptionMatches(PyExc_SystemError);
+        keep = keep || PyErr_ExceptionMatches(PyExc_SystemError);
         outcome = PyErr_GetRaisedException();
         PyBytes_AS_STRING(script->raised)[index] = 1;
-        if (!script->keep && !broken) {
-            Py_CLEAR(outcome);
-        }
     }
-    else if (!script->keep) {
-        Py_CLEAR(outcome);
-    }
-    if (outcome != NULL) {
+    if (keep) {
         (void)PyList_SetItem(script->outcomes, index, outcome);
+    }
+    else {
+        Py_DECREF(outcome);
     }
 }
 

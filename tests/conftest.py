@@ -20,7 +20,7 @@ import pytest
 
 from ftdemo import threads
 from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 from ftdemo.processes import run_python
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ collect_ignore = (
         "extension/test_single_phase.py",
         "tool/test_stress.py",
     ]
-    if ABI3T
+    if READY_ALONE
     else ["extension/test_abi3t.py"]
 )
 
@@ -56,7 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "race: threads on shared objects; must fail on the legacy twin with the GIL off"
     )
-    config.addinivalue_line("markers", "all_modules: needs those that the wheel for abi3t lacks")
+    config.addinivalue_line("markers", "all_modules: needs those that the stable ABI wheel lacks")
     config.addinivalue_line("markers", "two_cores: on one, threads seldom run at once")
     config.addinivalue_line("markers", "free_threaded: has a meaning on a free-threaded build only")
 
@@ -64,7 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_report_header() -> str:
     build = "free-threaded build" if FREE_THREADED else "build with the GIL"
     gil = "on" if is_gil_enabled() else "off"
-    abi = ", stable ABI (abi3t): _ready alone" if ABI3T else ""
+    abi = ", stable ABI: _ready alone" if READY_ALONE else ""
     return f"interpreter: {sys.version.split()[0]}, {build}, GIL {gil}{abi}"
 
 
@@ -77,8 +77,8 @@ def pytest_itemcollected(item: pytest.Item) -> None:
         item.add_marker(pytest.mark.skip(reason="needs a free-threaded build"))
     if item.get_closest_marker("two_cores") and cores() == 1:
         item.add_marker(pytest.mark.skip(reason="needs two cores"))
-    if item.get_closest_marker("all_modules") and ABI3T:
-        item.add_marker(pytest.mark.skip(reason="the wheel for abi3t has _ready alone"))
+    if item.get_closest_marker("all_modules") and READY_ALONE:
+        item.add_marker(pytest.mark.skip(reason="the wheel for the stable ABI has _ready alone"))
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,8 +1,7 @@
 /* One operation on two objects.
  *
  * Money is never lost and never seen in flight.
- * The GIL lets no other thread run between the check and the last change.
- * The ready twin has locks for this. Read next: tickets.c. */
+ * The GIL lets no other thread run in between. Read next: tickets.c. */
 
 #include "module.h"
 
@@ -11,28 +10,22 @@ typedef struct {
     int64_t balance; /* never negative */
 } Account;
 
-#define Account_CAST(op) ((Account *)(op))
+#define Account_CAST(op) OBJECT_CAST(Account, op)
 
 /* How an operation ended; raised afterwards. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
+/* A withdrawal adds a negative amount. */
 static outcome
-deposit(Account *self, int64_t amount)
+add(Account *self, int64_t amount)
 {
     if (amount > INT64_MAX - self->balance) {
         return TOO_LARGE;
     }
-    self->balance += amount;
-    return DONE;
-}
-
-static outcome
-withdraw(Account *self, int64_t amount)
-{
-    if (amount > self->balance) {
+    if (amount < -self->balance) {
         return OVERDRAWN;
     }
-    self->balance -= amount;
+    self->balance += amount;
     return DONE;
 }
 
@@ -40,9 +33,9 @@ withdraw(Account *self, int64_t amount)
 static outcome
 move(Account *src, Account *dst, int64_t amount)
 {
-    outcome result = withdraw(src, amount);
+    outcome result = add(src, -amount);
     if (result == DONE) {
-        result = deposit(dst, amount);
+        result = add(dst, amount);
         if (result != DONE) {
             src->balance += amount;
         }
@@ -66,29 +59,27 @@ none_or_raise(outcome result)
 }
 
 static PyObject *
-account_deposit(PyObject *op, PyObject *arg)
+account_add(PyObject *op, PyObject *arg, int sign)
 {
-    Account *self = Account_CAST(op);
     int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
     }
-    result = deposit(self, amount);
+    result = add(Account_CAST(op), sign * amount);
     return none_or_raise(result);
+}
+
+static PyObject *
+account_deposit(PyObject *op, PyObject *arg)
+{
+    return account_add(op, arg, 1);
 }
 
 static PyObject *
 account_withdraw(PyObject *op, PyObject *arg)
 {
-    Account *self = Account_CAST(op);
-    int64_t amount;
-    outcome result;
-    if (exact_count(arg, 1, &amount) < 0) {
-        return NULL;
-    }
-    result = withdraw(self, amount);
-    return none_or_raise(result);
+    return account_add(op, arg, -1);
 }
 
 static PyObject *

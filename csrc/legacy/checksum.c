@@ -1,8 +1,7 @@
 /* Native data and long work.
  *
  * Each update goes in whole.
- * The GIL lets no other thread run in between, not even for a long buffer.
- * The ready twin has a mutex, and detaches. Read next: work.c. */
+ * The GIL is kept for that, however long it takes. Read next: signal.c. */
 
 #include "module.h"
 
@@ -12,7 +11,7 @@ typedef struct {
     uint32_t b;
 } Checksum;
 
-#define Checksum_CAST(op) ((Checksum *)(op))
+#define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -43,43 +42,41 @@ checksum_update(PyObject *op, PyObject *arg)
         return NULL;
     }
     update(self, view.buf, view.len);
-    PyBuffer_Release(&view);
+    PyBuffer_Release(&view); /* may run Python code */
     Py_RETURN_NONE;
+}
+
+static uint32_t
+get_value(PyObject *op)
+{
+    Checksum *self = Checksum_CAST(op);
+    uint32_t value;
+    value = self->b << 16 | self->a;
+    return value;
 }
 
 static PyObject *
 checksum_value(PyObject *op, void *Py_UNUSED(closure))
 {
-    Checksum *self = Checksum_CAST(op);
-    uint32_t value;
-    value = self->b << 16 | self->a;
-    return PyLong_FromUnsignedLong(value);
+    return PyLong_FromUnsignedLong(get_value(op));
 }
 
 static PyObject *
-checksum_alloc(PyTypeObject *type)
+checksum_alloc(PyTypeObject *type, uint32_t value)
 {
     PyObject *op = PyType_GenericAlloc(type, 0);
-    if (op == NULL) {
-        return NULL;
+    if (op != NULL) {
+        Checksum *self = Checksum_CAST(op); /* not shared yet */
+        self->a = value & 0xffff;
+        self->b = value >> 16;
     }
-    Checksum *self = Checksum_CAST(op); /* not shared yet */
-    self->a = 1;
     return op;
 }
 
 static PyObject *
 checksum_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    Checksum *self = Checksum_CAST(op);
-    PyObject *copy_op = checksum_alloc(Py_TYPE(op));
-    if (copy_op == NULL) {
-        return NULL;
-    }
-    Checksum *copy = Checksum_CAST(copy_op); /* not shared yet */
-    copy->a = self->a;
-    copy->b = self->b;
-    return copy_op;
+    return checksum_alloc(Py_TYPE(op), get_value(op));
 }
 
 static PyObject *
@@ -89,7 +86,7 @@ checksum_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Checksum", keywords)) {
         return NULL;
     }
-    return checksum_alloc(type);
+    return checksum_alloc(type, 1);
 }
 
 PyDoc_STRVAR(checksum_doc,

@@ -2,8 +2,7 @@
  *
  * Racing first calls all get the same object.
  * The GIL lets no other thread run between the look-up, which borrows a
- * reference, and the insertion. The ready twin does both as one step.
- * Read next: checksum.c. */
+ * reference, and the insertion. Read next: checksum.c. */
 
 #include "module.h"
 

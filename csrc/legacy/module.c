@@ -2,8 +2,7 @@
  *
  * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
  * process when it imports the module.
- * All other files rely on that, as extensions did. The ready twin declares
- * that it needs no GIL. Read next: account.c. */
+ * All other files rely on that, as extensions did. Read next: account.c. */
 
 #include "module.h"
 
@@ -34,7 +33,7 @@ object_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
     PyObject_GC_UnTrack(op);
-    type->tp_free(op);
+    object_free(op);
     Py_DECREF(type);
 }
 
@@ -55,7 +54,7 @@ module_exec(PyObject *module)
 static int
 module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    module_state *state = get_state(module);
+    module_state *state = PyModule_GetState_DuringGC(module);
     Py_VISIT(state->account_type);
     return 0;
 }

@@ -1,17 +1,34 @@
 /* A container of callbacks: Python code runs while others change it.
  *
- * An emission calls what was connected when it began. The GIL lets no other
- * thread run before a callback is called, and a change replaces the tuple.
- * The ready twin takes references of its own. Read next: work.c. */
+ * An emission calls what was connected when it began.
+ * The GIL lets no other thread free what it borrows. Read next: work.c. */
 
 #include "module.h"
 
 typedef struct {
     PyObject_HEAD
-    PyObject *callbacks; /* a tuple of weak references */
+    /* A tuple of weak references, which never changes. */
+    PyObject *callbacks;
 } Signal;
 
-#define Signal_CAST(op) ((Signal *)(op))
+#define Signal_CAST(op) OBJECT_CAST(Signal, op)
+
+static PyObject *
+get_callbacks(PyObject *op)
+{
+    Signal *self = Signal_CAST(op);
+    PyObject *callbacks;
+    callbacks = Py_NewRef(self->callbacks);
+    return callbacks;
+}
+
+/* What ref refers to, or NULL if that has died. */
+static PyObject *
+get_referent(PyObject *ref)
+{
+    PyObject *referent = PyWeakref_GetObject(ref);
+    return referent != Py_None ? referent : NULL;
+}
 
 /* A new tuple: callbacks without those that have died and without callback,
  * and with ref at its end unless that is NULL. */
@@ -27,11 +44,11 @@ changed_copy(PyObject *callbacks, PyObject *callback, PyObject *ref,
     *found = false;
     for (Py_ssize_t i = 0; i < PyTuple_Size(callbacks); i++) {
         PyObject *other = PyTuple_GetItem(callbacks, i);
-        PyObject *live = PyWeakref_GetObject(other);
-        if (live == callback) {
-            *found = true;
-        }
-        else if (live != Py_None && PyList_Append(list, other) < 0) {
+        PyObject *referent = get_referent(other);
+        bool same = referent == callback;
+        bool kept = referent != NULL && !same;
+        *found |= same;
+        if (kept && PyList_Append(list, other) < 0) {
             goto done;
         }
     }
@@ -44,17 +61,26 @@ done:
 }
 
 /* Removes callback, and adds ref unless it is NULL; gives whether callback
- * was there, or -1. */
+ * was there, or -1. When callbacks changed meanwhile, it starts again. */
 static int
 change(PyObject *op, PyObject *callback, PyObject *ref)
 {
     Signal *self = Signal_CAST(op);
-    bool found;
-    PyObject *changed = changed_copy(self->callbacks, callback, ref, &found);
-    if (changed == NULL) {
-        return -1;
-    }
-    Py_SETREF(self->callbacks, changed);
+    bool found, replaced;
+    do {
+        PyObject *callbacks = get_callbacks(op);
+        PyObject *changed = changed_copy(callbacks, callback, ref, &found);
+        if (changed == NULL) {
+            Py_DECREF(callbacks);
+            return -1;
+        }
+        replaced = self->callbacks == callbacks;
+        if (replaced) {
+            self->callbacks = changed;
+        }
+        Py_DECREF(replaced ? callbacks : changed);
+        Py_DECREF(callbacks);
+    } while (!replaced);
     return found;
 }
 
@@ -92,31 +118,23 @@ signal_disconnect(PyObject *op, PyObject *callback)
     Py_RETURN_NONE;
 }
 
-/* Gives whether what ref refers to was there to be called, or -1. */
-static int
-call(PyObject *ref, PyObject *const *args, Py_ssize_t nargs)
-{
-    PyObject *callback = PyWeakref_GetObject(ref);
-    if (callback == Py_None) {
-        return 0;
-    }
-    PyObject *result = PyObject_Vectorcall(callback, args, nargs, NULL);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 1;
-}
-
 static PyObject *
 signal_emit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t called = 0;
-    PyObject *callbacks = Py_NewRef(Signal_CAST(op)->callbacks);
+    PyObject *callbacks = get_callbacks(op);
     for (Py_ssize_t i = 0; i < PyTuple_Size(callbacks); i++) {
-        int result = call(PyTuple_GetItem(callbacks, i), args, nargs);
-        if (result < 0) {
+        PyObject *callback = get_referent(PyTuple_GetItem(callbacks, i));
+        if (callback == NULL) {
+            continue;
+        }
+        PyObject *result = PyObject_Vectorcall(callback, args, nargs, NULL);
+        if (result == NULL) {
             Py_DECREF(callbacks);
             return NULL;
         }
-        called += result;
+        Py_DECREF(result);
+        called++;
     }
     Py_DECREF(callbacks);
     return PyLong_FromSsize_t(called);
@@ -146,6 +164,7 @@ signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void
 signal_dealloc(PyObject *op)
 {
+    PyObject_GC_UnTrack(op);
     Py_DECREF(Signal_CAST(op)->callbacks);
     object_dealloc(op);
 }

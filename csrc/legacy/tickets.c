@@ -1,8 +1,7 @@
 /* One iterator shared by many threads.
  *
  * Each number is handed out exactly once, and none is lost.
- * The GIL makes looking at it and stepping on one action.
- * The ready twin has a lock for this. Read next: intern.c. */
+ * The GIL lets no other thread run in between. Read next: intern.c. */
 
 #include "module.h"
 
@@ -13,7 +12,7 @@ typedef struct {
     bool has_stop; /* constant after tickets_new() */
 } Tickets;
 
-#define Tickets_CAST(op) ((Tickets *)(op))
+#define Tickets_CAST(op) OBJECT_CAST(Tickets, op)
 
 /* A new int, or NULL: with an exception, or without one when none are left.
  * The step comes after the int exists, so that a MemoryError loses none;

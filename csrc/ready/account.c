@@ -16,23 +16,17 @@ typedef struct {
 /* How an operation ended; raised afterwards. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
+/* A withdrawal adds a negative amount. */
 static outcome
-deposit_lock_held(Account *self, int64_t amount)
+add_lock_held(Account *self, int64_t amount)
 {
     if (amount > INT64_MAX - self->balance) {
         return TOO_LARGE;
     }
-    self->balance += amount;
-    return DONE;
-}
-
-static outcome
-withdraw_lock_held(Account *self, int64_t amount)
-{
-    if (amount > self->balance) {
+    if (amount < -self->balance) {
         return OVERDRAWN;
     }
-    self->balance -= amount;
+    self->balance += amount;
     return DONE;
 }
 
@@ -40,9 +34,9 @@ withdraw_lock_held(Account *self, int64_t amount)
 static outcome
 transfer_lock_held(Account *src, Account *dst, int64_t amount)
 {
-    outcome result = withdraw_lock_held(src, amount);
+    outcome result = add_lock_held(src, -amount);
     if (result == DONE) {
-        result = deposit_lock_held(dst, amount);
+        result = add_lock_held(dst, amount);
         if (result != DONE) {
             src->balance += amount;
         }
@@ -66,33 +60,29 @@ none_or_raise(outcome result)
 }
 
 static PyObject *
-account_deposit(PyObject *op, PyObject *arg)
+account_add(PyObject *op, PyObject *arg, int sign)
 {
-    Account *self = Account_CAST(op);
     int64_t amount;
     outcome result;
     if (exact_count(arg, 1, &amount) < 0) {
         return NULL;
     }
     Py_BEGIN_CRITICAL_SECTION(op);
-    result = deposit_lock_held(self, amount);
+    result = add_lock_held(Account_CAST(op), sign * amount);
     Py_END_CRITICAL_SECTION();
     return none_or_raise(result);
 }
 
 static PyObject *
+account_deposit(PyObject *op, PyObject *arg)
+{
+    return account_add(op, arg, 1);
+}
+
+static PyObject *
 account_withdraw(PyObject *op, PyObject *arg)
 {
-    Account *self = Account_CAST(op);
-    int64_t amount;
-    outcome result;
-    if (exact_count(arg, 1, &amount) < 0) {
-        return NULL;
-    }
-    Py_BEGIN_CRITICAL_SECTION(op);
-    result = withdraw_lock_held(self, amount);
-    Py_END_CRITICAL_SECTION();
-    return none_or_raise(result);
+    return account_add(op, arg, -1);
 }
 
 static PyObject *

@@ -2,7 +2,7 @@
  *
  * Each update goes in whole.
  * A mutex: detaching would suspend a critical section. No Python code runs
- * under it. The legacy twin has only the GIL. Read next: work.c. */
+ * under it. The legacy twin has only the GIL. Read next: signal.c. */
 
 #include "module.h"
 
@@ -14,9 +14,7 @@ typedef struct {
 } Checksum;
 
 #define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
-
-/* Detaching costs more than summing up less than this; hashlib's value. */
-#define DETACH_MINSIZE 2048
+#define DETACH_MINSIZE 2048 /* detaching costs more for less; as hashlib's */
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
  * bits before they are reduced. */
@@ -58,52 +56,53 @@ checksum_update(PyObject *op, PyObject *arg)
         update_lock_held(self, view.buf, view.len);
         mutex_unlock(&self->mutex);
     }
-    /* After the unlock: it may run Python code. */
-    PyBuffer_Release(&view);
+    PyBuffer_Release(&view); /* may run Python code */
     Py_RETURN_NONE;
 }
 
-static PyObject *
-checksum_value(PyObject *op, void *Py_UNUSED(closure))
+static uint32_t
+get_value(PyObject *op)
 {
     Checksum *self = Checksum_CAST(op);
     uint32_t value;
     mutex_lock(&self->mutex);
     value = self->b << 16 | self->a;
     mutex_unlock(&self->mutex);
-    return PyLong_FromUnsignedLong(value);
+    return value;
 }
 
 static PyObject *
-checksum_alloc(PyTypeObject *type)
+checksum_value(PyObject *op, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLong(get_value(op));
+}
+
+static PyObject *
+checksum_alloc(PyTypeObject *type, uint32_t value)
 {
     PyObject *op = PyType_GenericAlloc(type, 0);
-    if (op == NULL) {
-        return NULL;
-    }
-    Checksum *self = Checksum_CAST(op); /* not shared yet */
-    self->a = 1;
-    if (mutex_init(&self->mutex) < 0) {
-        Py_DECREF(op);
-        return NULL;
+    if (op != NULL) {
+        Checksum *self = Checksum_CAST(op); /* not shared yet */
+        self->a = value & 0xffff;
+        self->b = value >> 16;
+        if (mutex_init(&self->mutex) < 0) {
+            Py_CLEAR(op);
+        }
     }
     return op;
+}
+
+static void
+checksum_dealloc(PyObject *op)
+{
+    mutex_fini(&Checksum_CAST(op)->mutex);
+    object_dealloc(op);
 }
 
 static PyObject *
 checksum_copy(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
-    Checksum *self = Checksum_CAST(op);
-    PyObject *copy_op = checksum_alloc(Py_TYPE(op));
-    if (copy_op == NULL) {
-        return NULL;
-    }
-    Checksum *copy = Checksum_CAST(copy_op); /* not shared yet */
-    mutex_lock(&self->mutex);
-    copy->a = self->a;
-    copy->b = self->b;
-    mutex_unlock(&self->mutex);
-    return copy_op;
+    return checksum_alloc(Py_TYPE(op), get_value(op));
 }
 
 static PyObject *
@@ -113,14 +112,7 @@ checksum_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, ":Checksum", keywords)) {
         return NULL;
     }
-    return checksum_alloc(type);
-}
-
-static void
-checksum_dealloc(PyObject *op)
-{
-    mutex_fini(&Checksum_CAST(op)->mutex);
-    object_dealloc(op);
+    return checksum_alloc(type, 1);
 }
 
 PyDoc_STRVAR(checksum_doc,

@@ -1,9 +1,8 @@
 /* A module-wide cache.
  *
  * Racing first calls all get the same object.
- * No lock of ours: the dict has one, and PyDict_SetDefaultRef() looks up and
- * inserts as one step, and gives a reference of the caller's own. The dict is
- * in the module's state; in the legacy twin, static. Read next: checksum.c. */
+ * No lock of ours: PyDict_SetDefaultRef() is one step, under the dict's own.
+ * The legacy twin borrows, and from a static dict. Read next: checksum.c. */
 
 #include "module.h"
 

@@ -10,11 +10,6 @@
 int
 add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type)
 {
-#ifdef Py_TARGET_ABI3T /* the data lies behind the object: see compat.h */
-    PyType_Spec adapted = *spec;
-    adapted.basicsize = -spec->basicsize;
-    spec = &adapted;
-#endif
     PyObject *new_type = PyType_FromModuleAndSpec(module, spec, NULL);
     if (new_type == NULL) {
         return -1;
@@ -38,9 +33,8 @@ void
 object_dealloc(PyObject *op)
 {
     PyTypeObject *type = Py_TYPE(op);
-    freefunc tp_free = PyType_GetSlot(type, Py_tp_free);
     PyObject_GC_UnTrack(op);
-    tp_free(op);
+    object_free(op);
     Py_DECREF(type);
 }
 

@@ -1,30 +1,19 @@
 /* A container of callbacks: Python code runs while others change it.
  *
- * An emission calls what was connected when it began. The critical section
- * guards one pointer, to a tuple that never changes: all that may run Python
- * code, a call or a DECREF, would suspend the section, and so is outside it.
+ * An emission calls what was connected when it began.
+ * The section guards one pointer, to a tuple that never changes. What may run
+ * Python code, a call or a DECREF, is outside: it would suspend the section.
  * The legacy twin borrows what it calls. Read next: work.c. */
 
 #include "module.h"
 
 typedef struct {
     PyObject_HEAD
-    /* guarded by: critical section on self; a tuple of weak references */
-    PyObject *callbacks;
+    /* A tuple of weak references, which never changes. */
+    PyObject *callbacks; /* guarded by: critical section on self */
 } Signal;
 
 #define Signal_CAST(op) OBJECT_CAST(Signal, op)
-
-/* Puts changed in the place of callbacks, if those are still there. */
-static bool
-replace_lock_held(Signal *self, PyObject *callbacks, PyObject *changed)
-{
-    if (self->callbacks != callbacks) {
-        return false;
-    }
-    self->callbacks = changed;
-    return true;
-}
 
 static PyObject *
 get_callbacks(PyObject *op)
@@ -35,6 +24,15 @@ get_callbacks(PyObject *op)
     callbacks = Py_NewRef(self->callbacks);
     Py_END_CRITICAL_SECTION();
     return callbacks;
+}
+
+/* What ref refers to, or NULL if that has died. */
+static PyObject *
+get_referent(PyObject *ref)
+{
+    PyObject *referent;
+    (void)PyWeakref_GetRef(ref, &referent); /* fails for no weak reference */
+    return referent;
 }
 
 /* A new tuple: callbacks without those that have died and without callback,
@@ -51,16 +49,12 @@ changed_copy(PyObject *callbacks, PyObject *callback, PyObject *ref,
     *found = false;
     for (Py_ssize_t i = 0; i < PyTuple_Size(callbacks); i++) {
         PyObject *other = PyTuple_GetItem(callbacks, i);
-        PyObject *live;
-        int result = PyWeakref_GetRef(other, &live);
-        if (live == callback) {
-            *found = true;
-        }
-        else if (live != NULL) {
-            result = PyList_Append(list, other);
-        }
-        Py_XDECREF(live); /* maybe the last reference by now */
-        if (result < 0) {
+        PyObject *referent = get_referent(other);
+        bool same = referent == callback;
+        bool kept = referent != NULL && !same;
+        Py_XDECREF(referent); /* maybe the last reference by now */
+        *found |= same;
+        if (kept && PyList_Append(list, other) < 0) {
             goto done;
         }
     }
@@ -73,7 +67,7 @@ done:
 }
 
 /* Removes callback, and adds ref unless it is NULL; gives whether callback
- * was there, or -1. When another thread was faster, it starts again. */
+ * was there, or -1. When callbacks changed meanwhile, it starts again. */
 static int
 change(PyObject *op, PyObject *callback, PyObject *ref)
 {
@@ -87,7 +81,10 @@ change(PyObject *op, PyObject *callback, PyObject *ref)
             return -1;
         }
         Py_BEGIN_CRITICAL_SECTION(op);
-        replaced = replace_lock_held(self, callbacks, changed);
+        replaced = self->callbacks == callbacks;
+        if (replaced) {
+            self->callbacks = changed;
+        }
         Py_END_CRITICAL_SECTION();
         Py_DECREF(replaced ? callbacks : changed);
         Py_DECREF(callbacks);
@@ -129,33 +126,24 @@ signal_disconnect(PyObject *op, PyObject *callback)
     Py_RETURN_NONE;
 }
 
-/* Gives whether what ref refers to was there to be called, or -1. */
-static int
-call(PyObject *ref, PyObject *const *args, Py_ssize_t nargs)
-{
-    PyObject *callback;
-    int alive = PyWeakref_GetRef(ref, &callback);
-    if (alive <= 0) {
-        return alive;
-    }
-    PyObject *result = PyObject_Vectorcall(callback, args, nargs, NULL);
-    Py_DECREF(callback);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 1;
-}
-
 static PyObject *
 signal_emit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
 {
     Py_ssize_t called = 0;
     PyObject *callbacks = get_callbacks(op);
     for (Py_ssize_t i = 0; i < PyTuple_Size(callbacks); i++) {
-        int result = call(PyTuple_GetItem(callbacks, i), args, nargs);
-        if (result < 0) {
+        PyObject *callback = get_referent(PyTuple_GetItem(callbacks, i));
+        if (callback == NULL) {
+            continue;
+        }
+        PyObject *result = PyObject_Vectorcall(callback, args, nargs, NULL);
+        Py_DECREF(callback);
+        if (result == NULL) {
             Py_DECREF(callbacks);
             return NULL;
         }
-        called += result;
+        Py_DECREF(result);
+        called++;
     }
     Py_DECREF(callbacks);
     return PyLong_FromSsize_t(called);
@@ -185,6 +173,7 @@ signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static void
 signal_dealloc(PyObject *op)
 {
+    PyObject_GC_UnTrack(op);
     Py_DECREF(Signal_CAST(op)->callbacks);
     object_dealloc(op);
 }

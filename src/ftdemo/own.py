@@ -37,12 +37,12 @@ DECLARATIONS = (
 
 
 # The wheel for the stable ABI of both builds has ftdemo._ready only.
-ABI3T = ".abi3t" in Path(_ready.__file__).name
+READY_ALONE = ".abi3t" in Path(_ready.__file__).name
 
 
 def declarations() -> Sequence[Declaration]:
     """Return the extension modules that this installation should have."""
-    return DECLARATIONS[:1] if ABI3T else DECLARATIONS
+    return DECLARATIONS[:1] if READY_ALONE else DECLARATIONS
 
 
 class ModuleResult(TypedDict):

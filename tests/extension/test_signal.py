@@ -162,6 +162,39 @@ def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
     assert signal.emit() == 0
 
 
+@pytest.mark.thread_unsafe(reason="sets when garbage is collected")
+def test_a_finalizer_changes_the_signal_that_changes(twin):
+    """Up to 3.11, any allocation may collect garbage, and so run a finalizer."""
+    threshold = gc.get_threshold()
+
+    def connected(count):
+        class Garbage:
+            def __init__(self):
+                self.itself = self
+
+            def __del__(self):
+                kept.append(lambda: None)
+                signal.connect(kept[-1])
+
+        signal, last = twin.Signal(), lambda: None
+        kept = [lambda: None for _ in range(25)]
+        for callback in kept:
+            signal.connect(callback)
+        gc.collect()
+        gc.set_threshold(10**9)
+        Garbage()
+        gc.set_threshold(count)
+        signal.connect(last)
+        gc.set_threshold(*threshold)
+        gc.collect()
+        return signal.emit() - len(kept)
+
+    try:
+        assert {connected(count) for count in range(1, 20)} == {1}
+    finally:
+        gc.set_threshold(*threshold)
+
+
 def test_subclassing_and_pickling_are_type_errors(twin):
     with pytest.raises(TypeError, match="not an acceptable base type"):
         type("Sub", (twin.Signal,), {})

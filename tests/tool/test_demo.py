@@ -23,12 +23,12 @@ DOCUMENT = Path(__file__).parents[2] / "docs/free-threading.md"
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 
 # Why a demo may show nothing: only where it is so.
-ABI3T = "not in the wheel for the stable ABI"
+NOT_IN_THE_WHEEL = "not in the wheel for the stable ABI"
 REASONS = {
     "scaling": ["other processes use them"],
-    "one-import": ["other processes use them", ABI3T],
-    "legacy-unlocked": [ABI3T],
-    "refcount": [ABI3T],
+    "one-import": ["other processes use them", NOT_IN_THE_WHEEL],
+    "legacy-unlocked": [NOT_IN_THE_WHEEL],
+    "refcount": [NOT_IN_THE_WHEEL],
     "overhead": ["needs the other build", "3.13 is the first"],
 }
 

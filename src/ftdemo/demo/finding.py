@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ftdemo.interpreter import cores
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 
 # How long a demo tries to see its claim, in seconds. It stops when the result is clear: a busy
 # machine takes longer, but only a wrong claim takes this long.
@@ -44,7 +44,7 @@ def need_two_cores() -> None:
 
 def need_module(name: str) -> None:
     """Skip the demo if the wheel for abi3t is installed, which lacks the module name."""
-    if ABI3T:
+    if READY_ALONE:
         raise SkipDemo(f"needs {name}, which is not in the wheel for the stable ABI (abi3t)")
 
 

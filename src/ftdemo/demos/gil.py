@@ -15,7 +15,7 @@ import sys
 
 from ftdemo.demo.finding import Finding
 from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 from ftdemo.processes import run_python
 
 SAY = "import sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
@@ -52,7 +52,7 @@ def demo(*, quick: bool) -> Finding:
     else:
         states["PYTHON_GIL=0"] = gil_after(env={"PYTHON_GIL": "0"})
         expected = ["on", "on", "refused" if sys.version_info >= (3, 13) else "on"]
-    if not ABI3T:
+    if not READY_ALONE:
         states["import ftdemo.legacy"] = gil_after(program="import ftdemo.legacy")
         expected.append("on, by ftdemo._legacy" if FREE_THREADED else "on")
     here = "on" if is_gil_enabled() else "off"

@@ -53,7 +53,7 @@ def measure(path: str, rounds: int) -> dict[str, float]:
         return min(times)
 
     found = {"Python code": best(partial(program(), 100_000))}
-    sys.path.append(path)  # has files for both builds in a clone, or from the wheel for abi3t
+    sys.path.append(path)  # has files for both builds in a clone, and from a wheel for both
     try:
         import ftdemo
     except ImportError:

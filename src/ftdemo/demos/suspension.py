@@ -17,7 +17,7 @@ from threading import Event
 from ftdemo.demo.finding import Finding, attempts
 from ftdemo.demo.sections import Key, held, section
 from ftdemo.interpreter import FREE_THREADED
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 from ftdemo.threads import in_threads
 
 PATIENCE = 10.0  # how long a thread blocks, in seconds, until the other one is inside
@@ -82,7 +82,7 @@ def demo(*, quick: bool) -> Finding:
     """Enter one section from two threads; then look at the locks inside nested sections."""
     entered = two_inside()
     told = f"another thread entered the section of a thread that blocked: {entered}"
-    if not FREE_THREADED or ABI3T:  # no locks, or no module to read them with
+    if not FREE_THREADED or READY_ALONE:  # no locks, or no module to read them with
         return Finding(entered, told, {"two_inside": entered})
     gc.disable()  # a collection stops all threads, which suspends their sections
     for _ in attempts():

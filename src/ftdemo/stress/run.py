@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ftdemo import interpreter
-from ftdemo.own import ABI3T
+from ftdemo.own import READY_ALONE
 from ftdemo.stress.children import Line
 from ftdemo.stress.drive import Driver, until_done
 from ftdemo.stress.results import Result
@@ -94,7 +94,7 @@ def _why_not() -> str:
         return "threads never run at the same time here: this build always has the GIL"
     if interpreter.cores() < 2:
         return "threads never run at the same time here: there is one core"
-    if ABI3T:
+    if READY_ALONE:
         return "the wheel for the stable ABI has no ftdemo._stress: install ftdemo from source"
     return ""
 
