@@ -48,7 +48,7 @@ def test_every_python_block_runs(fresh_python, code):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-# A number that differs from run to run is masked: the version of Python, and counts of ftdemo stress.
+# What differs from run to run is masked: the version of Python, and the counts of ftdemo stress.
 MASKS = {
     r"^CPython 3\.\d+\.\w+, ": "CPython VERSION, ",
     r"\b\d[\d,]* (of \d[\d,]* )?(meetings|pairs?)": r"N \2",
