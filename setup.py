@@ -1,7 +1,7 @@
-"""The extension modules. All that is static about the project is in pyproject.toml.
+"""Define the extension modules; pyproject.toml has all static metadata.
 
 With FTDEMO_ABI3T=1, on a free-threaded 3.15 or later, the wheel is for the stable ABI of both
-builds (PEP 803): one file for 3.15, 3.15t and all that come after. It has _ready alone.
+builds (PEP 803): one file for 3.15, 3.15t and all later versions. It contains only _ready.
 """
 
 import os
@@ -15,14 +15,14 @@ from setuptools.command.build_ext import build_ext
 ABI3T = bool(os.environ.get("FTDEMO_ABI3T"))
 ABI3T_SINCE = (3, 15)
 
-# Only PyInit_* leaves an extension. (MSVC exports nothing else by itself.)
+# An extension exports only its init function. (MSVC exports nothing else by default.)
 compile_args = [] if sys.platform == "win32" else ["-fvisibility=hidden"]
-if os.environ.get("FTDEMO_WERROR"):  # set in CI, where the compiler is known
+if os.environ.get("FTDEMO_WERROR"):  # set by nox and CI
     compile_args += ["/W4", "/WX"] if sys.platform == "win32" else ["-Wall", "-Wextra", "-Werror"]
 
 
 def extension(name: str, *sources: str) -> Extension:
-    # setuptools defines Py_GIL_DISABLED on Windows, where pyconfig.h is shared by both builds.
+    # On Windows, both builds share one pyconfig.h, and setuptools defines Py_GIL_DISABLED.
     return Extension(
         name,
         sorted(sources),
@@ -35,33 +35,35 @@ def extension(name: str, *sources: str) -> Extension:
 
 
 class BuildWithoutInit(build_ext):
-    """On Windows, setuptools has the linker export PyInit_*, which PyModExport_* replaces."""
+    """Do not export PyInit_*, which setuptools does on Windows and PyModExport_* replaces."""
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         return list(ext.export_symbols)
 
 
-# Free-threading-ready: the module that ftdemo's public names come from.
+# The module that is ready for free threading; ftdemo's public names come from it.
 modules = [extension("ftdemo._ready", *glob("csrc/ready/*.c"))]
 options = {}
 if ABI3T:
     if sys.version_info < ABI3T_SINCE or not sysconfig.get_config_var("Py_GIL_DISABLED"):
-        # setuptools names file and wheel for both builds only where it runs on this one.
-        sys.exit("FTDEMO_ABI3T needs a free-threaded CPython 3.15 or later to build with")
+        # Only on this build does setuptools give file and wheel the names for both builds.
+        sys.exit(
+            "FTDEMO_ABI3T=1 needs a free-threaded CPython 3.15 or later as the build interpreter"
+        )
     options = {
         "bdist_wheel": {"py_limited_api": "cp315"},
-        # All that lies in build/lib... goes into a wheel, modules of an earlier build included.
+        # A wheel contains everything in build/lib..., including modules of an earlier build.
         "build": {"build_base": "build/abi3t"},
     }
 else:
     modules += [
-        # The same before the port, kept so that there is something to compare with.
+        # The same module before the port, for comparison.
         extension("ftdemo._legacy", *glob("csrc/legacy/*.c")),
-        # How a module without slots declares itself.
+        # A module without slots, which declares free-threading support with a function call.
         extension("ftdemo._single_phase", "csrc/single_phase.c"),
-        # A look at what the free-threaded build puts in front of every object.
+        # Shows the object header of the free-threaded build.
         extension("ftdemo._object_header", "csrc/object_header.c"),
-        # What `ftdemo stress` has threads meet with.
+        # The barrier at which `ftdemo stress` lets threads meet.
         extension("ftdemo._stress", "csrc/stress.c"),
     ]
 

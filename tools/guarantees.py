@@ -1,9 +1,9 @@
-"""Write docs/guarantees.md: what the docstrings promise, and what the mutants prove.
+"""Write docs/guarantees.md from the docstrings and the mutants.
 
     python tools/guarantees.py
 
-Needs ftdemo installed. Exits with 1 where a concept has fewer than two mutants, or a public name is
-in no concept's file.
+Needs ftdemo to be installed. Exits with 1 if a concept has fewer than two mutants, or if a public
+name is in no concept's file.
 """
 
 import inspect
@@ -20,12 +20,25 @@ READY = PROJECT / "csrc/ready"
 INTRODUCTION = """\
 # Guarantees, and what proves them
 
-What each public name promises to threads that share its objects, in the words of CPython's [thread
-safety levels](https://docs.python.org/3.15/library/threadsafety.html): the end of its docstring.
-And for each file, its mutants: patches in [tests/mutants](../tests/mutants) that take away one
-precaution, and the test that fails then; `tools/nox -s mutants` runs them. The same tests run under
-ThreadSanitizer (`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer
-(`tools/nox -s asan`), where no report may name `csrc/ready`.
+What does each public name of ftdemo guarantee to threads that share its objects, and which test
+proves it? This page is for authors who want to copy one of the concepts.
+
+```python
+import ftdemo  # keeps the GIL off
+
+a, b = ftdemo.Account(100), ftdemo.Account()
+ftdemo.transfer(a, b, 30)  # atomic, even if other threads transfer in the other direction
+ftdemo.total(a, b)  # 100, at any time
+
+import ftdemo.legacy  # the same names before the port: CPython warns, and the GIL is back
+```
+
+The guarantee is the end of each docstring, one of CPython's [thread safety
+levels](https://docs.python.org/3.15/library/threadsafety.html). The second table of each section
+lists mutants: patches in [tests/mutants](../tests/mutants) that remove one precaution, each with
+the test that then fails. `tools/nox -s mutants` runs them. The same tests run under ThreadSanitizer
+(`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer (`tools/nox -s
+asan`); no report may name `csrc/ready`.
 
 `tools/nox -s guarantees` writes this page.
 """
@@ -33,7 +46,7 @@ HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?:\w+/)*(?P<check>\S+)
 
 
 def public_names() -> Iterator[tuple[str, object]]:
-    """Give every public function and type of ftdemo, with its public members."""
+    """Yield every public function and type of ftdemo, with its public members."""
     for name in ftdemo.__all__:
         thing = getattr(ftdemo, name)
         yield name, thing
@@ -42,12 +55,12 @@ def public_names() -> Iterator[tuple[str, object]]:
 
 
 def guarantee(thing: object) -> str:
-    """Give what a docstring says after "Thread safety:", without the full stop."""
+    """Return the text after "Thread safety:" in a docstring, without the full stop."""
     return " ".join(str(thing.__doc__).split()).partition("Thread safety: ")[2].removesuffix(".")
 
 
 def concept(source: Path) -> Iterator[str]:
-    """Give the lines about the concept of a C source."""
+    """Yield the lines about the concept in one C source file."""
     code = source.read_text(encoding="utf-8")
     yield f"\n## {source.stem}\n"
     yield code.removeprefix("/* ").partition("\n")[0]
@@ -71,7 +84,7 @@ def concept(source: Path) -> Iterator[str]:
 
 
 def document() -> str:
-    """Give the text of the document: the concepts in their order, the module last."""
+    """Return the text of the page: the concepts in the order of concepts.h, the module last."""
     listed = (PROJECT / "csrc/concepts.h").read_text(encoding="utf-8")
     order = [*re.findall(r"^    X\((\w+)\)", listed, re.M), "module"]
     lines = [line for name in order for line in concept(READY / f"{name}.c")]

@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""Print the path of a free-threaded CPython, and get one where there is none.
+"""Print the path of a free-threaded CPython; install one first if there is none.
 
-Looked for in this order: PATH and what this script built before; `uv python install`; a build of
-the newest CPython source that Debian's archive serves (minutes, once). What it makes is kept in
-$FTDEMO_CACHE, or else in ~/.cache/ftdemo. Progress goes to stderr, the path to stdout.
+It tries, in this order: PATH and earlier builds of this script; `uv python install`; a build of the
+newest CPython source in Debian's archive, which takes minutes, once. It keeps its builds in
+$FTDEMO_CACHE, by default ~/.cache/ftdemo. It prints progress to stderr and the path to stdout.
 
-Standard library only, and nothing else in the project depends on how it works: noxfile.py runs it
-and reads the path. A project copied from this one can drop it where CI has its interpreters.
+It uses the standard library only. Nothing else in the project depends on how it works: noxfile.py
+runs it and reads the path. A project copied from this one does not need it if its CI provides the
+interpreters.
 
-With --sanitizer thread it gives one that is instrumented with ThreadSanitizer: pythonX.Yt-tsan from
-PATH or an earlier build, else a new build. CPython's own suppressions for that version are in
-share/tsan.txt of the installation.
+With --sanitizer thread, it provides an interpreter that is instrumented with ThreadSanitizer:
+pythonX.Yt-tsan from PATH or an earlier build, or a new build. The installation contains CPython's
+suppressions for that version in share/tsan.txt.
 
-With --headers it prints a folder with Include and PC of the newest source that Debian's archive
-serves: what it takes to compile for Windows, where pyconfig.h is not made by configure.
+With --headers, it prints a folder with Include and PC of the newest source in Debian's archive.
+These suffice to compile for Windows, where configure does not generate pyconfig.h.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ import threading
 import time
 from pathlib import Path
 
-WANTED = ("3.15t", "3.14t", "3.13t")  # in this order, where there is a choice
-UV_WANTED = "3.14t"  # what upstream calls supported and final
+WANTED = ("3.15t", "3.14t", "3.13t")  # in order of preference
+UV_WANTED = "3.14t"  # the newest final release that supports free threading
 BUILD_PACKAGES = ("gcc", "make", "libc6-dev", "libssl-dev", "libffi-dev", "zlib1g-dev")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 SUITES = ("sid", "testing", "stable")
@@ -40,11 +41,11 @@ ASK = "import sysconfig; print(sysconfig.get_config_var('Py_GIL_DISABLED'))"
 
 
 class UnavailableError(Exception):
-    """This way of getting an interpreter does not work here; the message says why."""
+    """This way of providing an interpreter does not work on this machine; the message says why."""
 
 
 def cache() -> Path:
-    """Where built interpreters are kept; bin/ in it holds links to them."""
+    """Return the folder for built interpreters; its bin/ contains links to them."""
     default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftdemo"
     return Path(os.environ.get("FTDEMO_CACHE") or default).absolute()
 
@@ -54,7 +55,7 @@ def say(message: str) -> None:
 
 
 def is_free_threaded(path: str) -> bool:
-    """Whether path is an interpreter that starts, of a free-threaded build."""
+    """Tell whether path is a working interpreter of a free-threaded build."""
     try:
         asked = subprocess.run(
             [path, "-c", ASK], capture_output=True, text=True, timeout=60, check=False
@@ -65,7 +66,7 @@ def is_free_threaded(path: str) -> bool:
 
 
 def find(suffix: str = "") -> str | None:
-    """Find a free-threaded interpreter that is already here, the newest first."""
+    """Find an installed free-threaded interpreter, the newest first."""
     search = os.pathsep.join([os.environ.get("PATH", os.defpath), str(cache() / "bin")])
     for version in WANTED:
         path = shutil.which(f"python{version}{suffix}", path=search)
@@ -76,7 +77,7 @@ def find(suffix: str = "") -> str | None:
 
 def from_uv() -> str:
     """Let uv download a build from python-build-standalone."""
-    beside = str(Path(sys.executable).parent)  # in a virtual environment that is not activated
+    beside = str(Path(sys.executable).parent)  # a virtual environment that is not activated
     uv = shutil.which("uv") or shutil.which("uv", path=beside)
     if uv is None:
         raise UnavailableError("uv is not installed")
@@ -100,13 +101,13 @@ def from_uv() -> str:
 
 
 def from_source(work: Path, suffix: str = "") -> str:
-    """Build the newest source that Debian's archive serves. 3.13 is the first that can do without.
+    """Build the newest source in Debian's archive; 3.13 is the first with a free-threaded build.
 
-    With the suffix -tsan, it is instrumented with ThreadSanitizer. The system's own package lists
-    are left alone; only missing build tools are installed.
+    With the suffix -tsan, instrument it with ThreadSanitizer. Install missing build tools, but
+    leave the system's package lists alone.
     """
     if shutil.which("apt-get") is None:
-        raise UnavailableError("no apt-get here, which the build from source gets its source with")
+        raise UnavailableError("a build from source needs apt-get to download the source")
     install_build_packages()
     archive, version = download_source(work)
     prefix = cache() / f"cpython-{version}t{suffix}"
@@ -118,7 +119,7 @@ def from_source(work: Path, suffix: str = "") -> str:
     install = ["make", "altinstall"]
     if suffix:
         options += SANITIZER_OPTIONS
-        # compileall, which takes minutes in an instrumented interpreter, prints its help instead.
+        # --help replaces compileall, which takes minutes in an instrumented interpreter.
         install += ["COMPILEALL_OPTS=--help"]
     logged(["./configure", *options], source, work / "configure.log")
     logged(["make", jobs], source, work / "make.log")
@@ -129,15 +130,15 @@ def from_source(work: Path, suffix: str = "") -> str:
         own = source / "Tools/tsan/suppressions_free_threading.txt"
         shutil.copy2(own, prefix / "share/tsan.txt")
     if not is_free_threaded(str(python)):
-        raise UnavailableError(f"the build gave no working {python}")
+        raise UnavailableError(f"the build produced no working {python}")
     link(str(python), suffix)
     return str(python)
 
 
 def headers(work: Path) -> str:
-    """Unpack the headers of the newest source that Debian's archive serves; give the folder."""
+    """Unpack the headers of the newest source in Debian's archive; return the folder."""
     if shutil.which("apt-get") is None:
-        raise UnavailableError("no apt-get here, which the source comes with")
+        raise UnavailableError("apt-get is needed to download the source")
     archive, version = download_source(work)
     folder = cache() / f"headers-{version}"
     if not folder.exists():
@@ -174,7 +175,7 @@ def install_build_packages() -> None:
         return
     command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing]
     if os.geteuid() != 0:
-        raise UnavailableError(f"the build from source needs: sudo {' '.join(command)}")
+        raise UnavailableError(f"the build from source needs packages: sudo {' '.join(command)}")
     say(" ".join(command))
     env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for step in (["apt-get", "update", "-qq"], command):
@@ -182,9 +183,9 @@ def install_build_packages() -> None:
 
 
 def download_source(work: Path) -> tuple[Path, str]:
-    """Download the newest CPython source tarball, of those the archive lists and really has.
+    """Download the newest CPython source tarball that the archive both lists and contains.
 
-    Gives its path and its version.
+    Return its path and its version.
     """
     sites = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
@@ -194,7 +195,7 @@ def download_source(work: Path) -> tuple[Path, str]:
     )
     archives = [uri for uri in sites.stdout.split() if uri.rstrip("/").endswith("/debian")]
     if not archives:
-        raise UnavailableError("apt knows no Debian archive")
+        raise UnavailableError("no Debian archive is configured for apt")
     sources = work / "sources.list"
     for directory in ("state/lists/partial", "cache/archives/partial"):
         (work / directory).mkdir(parents=True, exist_ok=True)
@@ -217,11 +218,11 @@ def download_source(work: Path) -> tuple[Path, str]:
             )
             for archive in work.glob(f"{package}_*.orig.tar.*"):
                 return archive, re.sub(r"^.*_([0-9.]+[0-9]).*$", r"\1", archive.name)
-    raise UnavailableError("Debian's archive serves no source of CPython 3.13 or newer")
+    raise UnavailableError("Debian's archive has no source of CPython 3.13 or newer")
 
 
 def logged(command: list[str], cwd: Path, log: Path) -> None:
-    """Run command with its output in log, and a sign of life on stderr every ten seconds."""
+    """Run a command with its output in log; print progress to stderr every ten seconds."""
     started = time.monotonic()
     done = threading.Event()
 
@@ -243,7 +244,7 @@ def logged(command: list[str], cwd: Path, log: Path) -> None:
 
 
 def link(python: str, suffix: str = "") -> None:
-    """Make python findable as pythonX.Yt in the cache's bin/, once it is complete."""
+    """Link the complete interpreter as pythonX.Yt in the cache's bin/."""
     asked = subprocess.run(
         [python, "-c", "import sys; print('python%d.%dt' % sys.version_info[:2])"],
         capture_output=True,
@@ -264,16 +265,20 @@ def provide_headers() -> int:
         with tempfile.TemporaryDirectory(prefix="headers-", dir=cache()) as work:
             print(headers(Path(work)))
     except (UnavailableError, subprocess.CalledProcessError) as error:
-        say(f"no headers of CPython are to be had here: {error}")
+        say(f"cannot get the headers of CPython: {error}")
         return 1
     return 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--only", choices=["find", "uv", "source"], help="try this way alone")
-    parser.add_argument("--sanitizer", choices=["thread"], help="give an instrumented one")
-    parser.add_argument("--headers", action="store_true", help="give headers, no interpreter")
+    parser.add_argument("--only", choices=["find", "uv", "source"], help="try only this way")
+    parser.add_argument(
+        "--sanitizer", choices=["thread"], help="provide an instrumented interpreter"
+    )
+    parser.add_argument(
+        "--headers", action="store_true", help="provide headers instead of an interpreter"
+    )
     options = parser.parse_args()
     if options.headers:
         return provide_headers()
@@ -281,7 +286,9 @@ def main() -> int:
 
     python = find(suffix) if options.only in {None, "find"} else None
     reasons = []
-    if python is None and options.only in {None, "uv"} and not suffix:  # uv has none of those
+    if (
+        python is None and options.only in {None, "uv"} and not suffix
+    ):  # uv has no instrumented builds
         try:
             python = from_uv()
         except UnavailableError as error:
@@ -294,7 +301,7 @@ def main() -> int:
         except (UnavailableError, subprocess.CalledProcessError) as error:
             reasons.append(str(error))
     if python is None:
-        say("no free-threaded CPython is to be had here:")
+        say("cannot get a free-threaded CPython:")
         for reason in reasons or ["none is on PATH"]:
             say(f"- {reason}")
         return 1

@@ -1,14 +1,14 @@
-"""List and build the wheels of a release, by what cibuildwheel says it builds: see pyproject.toml.
+"""List and build the wheels of a release, which cibuildwheel selects from pyproject.toml.
 
-    python tools/wheels.py jobs                   the jobs of wheels.yml, as JSON
-    python tools/wheels.py contract               for `ftdemo wheels dist --expect FILE`
-    python tools/wheels.py build [OPTION ...]     all for this machine, in wheelhouse/
+    python tools/wheels.py jobs                   print the jobs of wheels.yml, as JSON
+    python tools/wheels.py contract               print it for `ftdemo wheels dist --expect FILE`
+    python tools/wheels.py build [OPTION ...]     build all wheels for this machine in wheelhouse/
 
-A wheel for each build identifier, and one more for each platform, which 3.15t builds for the
-stable ABI of both builds: it serves every later CPython. Options are cibuildwheel's: with any,
-that is run alone, and with FTDEMO_ABI3T=1 it builds for the stable ABI.
+There is one wheel per build identifier, and one more wheel per platform, which 3.15t builds for the
+stable ABI of both builds and all later versions load. The options are those of cibuildwheel. If any
+is given, only one run of cibuildwheel is made; with FTDEMO_ABI3T=1 it builds for the stable ABI.
 
-Run it with the Python that has cibuildwheel and ftdemo. Linux needs docker or podman.
+Run it with a Python that has cibuildwheel and ftdemo. On Linux it needs docker or podman.
 """
 
 import json
@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 PROJECT = Path(__file__).parent.parent
-# Each on a machine of its own kind: nothing is emulated or built for elsewhere, so all is tested.
+# Each wheel is built on its own platform, without emulation or cross-compilation, so it is tested.
 RUNNERS = {
     "linux": {"x86_64": "ubuntu-24.04", "aarch64": "ubuntu-24.04-arm"},
     "macos": {"x86_64": "macos-15-intel", "arm64": "macos-15"},
@@ -31,9 +31,9 @@ CELLS = "[[cells]]\ninterpreters = {}\nplatforms = {}\n"
 
 
 def identifiers(*options: str) -> list[str]:
-    """Ask cibuildwheel what it would build; exits where that is nothing.
+    """Return the build identifiers that cibuildwheel selects; exit if there are none.
 
-    A misspelt `build` selects nothing, about which cibuildwheel itself says nothing.
+    A misspelt `build` setting selects nothing, and cibuildwheel does not report that.
     """
     command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers", *options]
     done = subprocess.run([*command, str(PROJECT)], stdout=subprocess.PIPE, text=True, check=True)
@@ -43,7 +43,7 @@ def identifiers(*options: str) -> list[str]:
 
 
 def jobs() -> dict[str, list[dict[str, str]]]:
-    """List what each job builds, on which runner; and where the stable ABI's wheel is tested."""
+    """Return what each job builds on which runner, and where the wheel for abi3t is tested."""
     wheels, stable = [], []
     for system, runners in RUNNERS.items():
         for identifier in identifiers("--platform", system):

@@ -1,8 +1,8 @@
 """A C extension that is ready for free-threaded Python.
 
-Importing ftdemo keeps the GIL off; importing ftdemo.legacy, the same before the port, brings it
-back for the whole process. Each docstring ends with its guarantee in the words of CPython's
-documentation (https://docs.python.org/3.15/library/threadsafety.html).
+Importing ftdemo keeps the GIL off. Importing ftdemo.legacy, the same extension before its port,
+brings the GIL back for the whole process. Each docstring ends with a thread safety level, as
+CPython defines it: https://docs.python.org/3.15/library/threadsafety.html.
 """
 
 from ftdemo._ready import (

@@ -1,4 +1,4 @@
-"""python -m ftdemo."""
+"""Run the command line: python -m ftdemo."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command line: parses arguments and runs a command, whose package is imported only then."""
+"""The command line: parse the arguments, then import and run the package of the command."""
 
 import argparse
 import importlib.metadata
@@ -14,15 +14,19 @@ from typing import Any
 
 from ftdemo import exit_codes
 
-EPILOG = "exit codes: 0 as hoped, 1 a check failed, 2 error, 3 nothing could be checked"
+EPILOG = (
+    "exit codes: 0 every check passed, 1 a check failed, 2 usage or internal error, "
+    "3 nothing could be checked"
+)
 Commands = Any  # what add_subparsers() returns: argparse has no public name for it
 
 
 def parser() -> argparse.ArgumentParser:
-    """Make the parser of the command line."""
+    """Build the argument parser."""
     main = argparse.ArgumentParser(
         prog="ftdemo",
-        description="Check which imports bring the GIL back. Without a command: ftdemo's own.",
+        description="Help authors of C extensions get ready for free-threaded Python. Without a "
+        "command, check which of ftdemo's own extension modules bring the GIL back.",
         epilog=EPILOG,
     )
     main.add_argument("--version", action="store_true", help="print the version of ftdemo")
@@ -39,20 +43,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command that the arguments name; returns its exit code."""
+    """Run the command that the arguments name, and return its exit code."""
     options = parser().parse_args(arguments)
     try:
         code: int = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
-    except OSError as error:  # no one reads on, or there is no room
+    except OSError as error:  # a closed pipe or a full disk
         print(f"ftdemo: error: {error}", file=sys.stderr)
         sys.stdout = None
         return exit_codes.ERROR
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return exit_codes.ERROR
-    except Exception:  # a bug of ours is no verdict
+    except Exception:  # a bug in ftdemo is not a verdict
         traceback.print_exc()
         return exit_codes.ERROR
     return code
@@ -63,14 +67,14 @@ def _add_command(
     name: str,
     run: Callable[[argparse.Namespace], int],
     *,
-    help: str,  # noqa: A002 - as argparse calls it
+    help: str,  # noqa: A002 - argparse's name
     description: str,
 ) -> argparse.ArgumentParser:
-    """Add a command with the options that all have."""
+    """Add a command with the options that all commands have."""
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=help, description=description, epilog=EPILOG
     )
-    # SUPPRESS: --json before the command counts as well.
+    # SUPPRESS keeps the value of a --json that comes before the command.
     command.add_argument(
         "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
     )
@@ -120,9 +124,9 @@ def _add_check(commands: Commands) -> None:
         commands,
         "check",
         _check,
-        help="check distributions, packages, modules or wheels",
-        description="Import every extension module of each target in fresh processes, and say "
-        "whether the GIL came on and what turned it on. Importing runs the code of the target.",
+        help="find the modules that bring the GIL back",
+        description="Import every extension module of each target in a fresh process, and report "
+        "whether the GIL came on and which modules enabled it. Importing runs the target's code.",
     )
     command.add_argument(
         "targets",
@@ -133,20 +137,20 @@ def _add_check(commands: Commands) -> None:
     command.add_argument(
         "--schema",
         action="store_true",
-        help="print the JSON Schema of that object, and nothing else",
+        help="print the JSON Schema of the --json output, and exit",
     )
     command.add_argument(
         "--timeout",
         type=_seconds,
         default=60.0,
         metavar="S",
-        help="seconds that one import may take (default: 60)",
+        help="seconds allowed for one import (default: 60)",
     )
     command.add_argument(
         "--jobs",
         type=_count,
         metavar="N",
-        help="processes that import at a time (default: as many as cores)",
+        help="number of processes that import in parallel (default: number of cores)",
     )
 
 
@@ -175,7 +179,7 @@ def _check(options: argparse.Namespace) -> int:
     else:
         report.print_check(result)
     if interrupted:
-        print("interrupted: these are the verdicts so far", file=sys.stderr)
+        print("interrupted: the verdicts so far are printed", file=sys.stderr)
         return exit_codes.ERROR
     if os.environ.get("GITHUB_ACTIONS"):
         report.report_to_github(result)
@@ -187,15 +191,15 @@ def _add_wheels(commands: Commands) -> None:
         commands,
         "wheels",
         _wheels,
-        help="lay out a folder of wheels as a matrix",
-        description="Show which wheel pip takes for each interpreter on each platform, and where "
-        "there is none. Nothing of the wheels is run.",
+        help="show which wheel pip installs for each interpreter and platform",
+        description="Show which wheel pip installs for each interpreter on each platform, and "
+        "which combinations have no wheel. No code from the wheels is run.",
     )
     command.add_argument("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
     command.add_argument(
         "--expect",
         metavar="FILE",
-        help="a contract (TOML): fail unless its cells are filled, and nothing else is there",
+        help="a contract (TOML): fail if a cell has no wheel, or a wheel belongs to no cell",
     )
 
 
@@ -219,16 +223,16 @@ def _add_demo(commands: Commands) -> None:
         commands,
         "demo",
         _demo,
-        help="see and measure what changes without the GIL",
-        description="Run demos, each in a fresh interpreter. Each states a claim, measures it on "
-        "this interpreter and says whether it was seen. A claim that was not seen is a failed "
-        "check, a demo that was skipped could not be checked.",
+        help="measure what changes without the GIL",
+        description="Run demos, each in a fresh interpreter. Each demo states a claim, measures it "
+        "on this interpreter and says whether the claim was seen. The exit code is 1 if a claim "
+        "was not seen, and 3 if every demo was skipped.",
     )
-    command.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all)")
-    command.add_argument("--list", action="store_true", help="print the demos and their claims")
-    command.add_argument("--quick", action="store_true", help="measure as little as will do")
+    command.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all demos)")
+    command.add_argument("--list", action="store_true", help="list the demos, and exit")
+    command.add_argument("--quick", action="store_true", help="measure less, to save time")
     command.add_argument(
-        "--plot", metavar="FILE.svg", help="scaling only: draw it for both builds of this version"
+        "--plot", metavar="FILE.svg", help="scaling only: plot both builds of this version"
     )
 
 
@@ -238,11 +242,11 @@ def _demo(options: argparse.Namespace) -> int:
 
     unknown = [name for name in options.names if name not in demos.NAMES]
     if unknown:
-        options.parser.error(f"no demo {unknown[0]!r}; there are: {', '.join(demos.NAMES)}")
+        options.parser.error(f"unknown demo {unknown[0]!r}; choose from {', '.join(demos.NAMES)}")
     names = list(dict.fromkeys(options.names)) or demos.NAMES
     if options.plot is not None:
         if options.names != ["scaling"]:
-            options.parser.error("--plot is for scaling alone: ftdemo demo scaling --plot FILE.svg")
+            options.parser.error("--plot needs scaling: ftdemo demo scaling --plot FILE.svg")
         try:
             from ftdemo.demo import plot
         except ImportError:
@@ -258,7 +262,7 @@ def _demo(options: argparse.Namespace) -> int:
             if not options.json:
                 report.print_demo(done[-1], explain=bool(options.names))
         if options.plot is not None:
-            with report.progress("drawing"):
+            with report.progress("plot"):
                 plot.draw(options.plot)
     except KeyboardInterrupt:
         interrupted = True
@@ -268,7 +272,7 @@ def _demo(options: argparse.Namespace) -> int:
     elif not options.names:
         report.print_table(result)
     if interrupted:
-        print("interrupted: these are the demos so far", file=sys.stderr)
+        print("interrupted: the demos so far are printed", file=sys.stderr)
         return exit_codes.ERROR
     return demo.exit_code(result)
 
@@ -288,13 +292,13 @@ def _demo_list(options: argparse.Namespace, names: Sequence[str]) -> int:
 def _add_new(commands: Commands) -> None:
     command = commands.add_parser(
         "new",
-        help="start a C extension that is ready for free threading",
-        description="Copy a complete small project: an extension module, its stub, tests, lint, "
-        "and workflows that build wheels and publish them. It needs no network.",
-        epilog="exit codes: 0 as hoped, 2 nothing was made",
+        help="create a new C extension project that is ready for free threading",
+        description="Create a small, complete project: an extension module, its stub, tests, lint, "
+        "and workflows that build and publish wheels. This command needs no network.",
+        epilog="exit codes: 0 created, 2 usage error or the files cannot be written",
     )
-    command.add_argument("name", metavar="NAME", help="what the project and its module are called")
-    command.add_argument("folder", nargs="?", metavar="FOLDER", help="where (default: NAME)")
+    command.add_argument("name", metavar="NAME", help="name of the project and its module")
+    command.add_argument("folder", nargs="?", metavar="FOLDER", help="its folder (default: NAME)")
     command.set_defaults(run=_new)
 
 
@@ -306,9 +310,9 @@ def _new(options: argparse.Namespace) -> int:
     except NewError as error:
         return _error("new", error)
     if project.name != options.name:
-        same = f"for pip, {options.name} is the same name"
-        print(f"The project and its module are called {project.name}; {same}.")
-    print(f"{project.files} files are in {project.folder}. To build and test them:\n")
+        same = f"pip treats {options.name} as the same name"
+        print(f"The project and its module are named {project.name}; {same}.")
+    print(f"Created {project.files} files in {project.folder}. To build and test them:\n")
     print(f"cd {shlex.quote(str(project.folder))}")
     print("git init && git add .")
     print("nox  # or: uvx --with uv nox")
@@ -318,34 +322,34 @@ def _new(options: argparse.Namespace) -> int:
 def _add_lint(commands: Commands) -> None:
     command = commands.add_parser(
         "lint",
-        help="find what relied on the GIL in C and C++ sources",
-        description="Parse C and C++ sources and find what relied on the GIL. Nothing is compiled "
-        "or run. [tool.ftdemo.lint] in pyproject.toml configures it.",
-        epilog="exit codes: 0 no errors, 1 errors (with --strict: or warnings), 2 usage or "
-        "internal error, 3 nothing was analysed",
+        help="find code in C and C++ sources that relies on the GIL",
+        description="Parse C and C++ sources and report code that relies on the GIL. Nothing is "
+        "compiled or run. The table [tool.ftdemo.lint] in pyproject.toml configures the rules.",
+        epilog="exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 usage or "
+        "internal error, 3 no file was analysed",
     )
-    command.add_argument("paths", nargs="*", metavar="PATH", help="a source or a folder of sources")
+    command.add_argument("paths", nargs="*", metavar="PATH", help="a source file or a folder")
     command.add_argument(
         "--select",
         action="append",
         default=[],
         metavar="RULES",
-        help="run these rules or groups (default, optional, conventions, all), and no others",
+        help="run only these rules or groups (default, optional, conventions, all)",
     )
     command.add_argument(
-        "--ignore", action="append", default=[], metavar="RULES", help="run all but these"
+        "--ignore", action="append", default=[], metavar="RULES", help="do not run these rules"
     )
-    command.add_argument("--strict", action="store_true", help="warnings fail too")
+    command.add_argument("--strict", action="store_true", help="exit with 1 on warnings too")
     command.add_argument(
         "--baseline",
         metavar="FILE",
-        help="leave out what is in FILE, an earlier output of --json",
+        help="do not report the findings in FILE, an earlier output of --json",
     )
     command.add_argument(
         "--output-format",
         choices=("full", "concise", "json", "github", "sarif"),
         default="full",
-        help="how to print findings (default: full)",
+        help="format of the findings (default: full)",
     )
     command.add_argument(
         "--json",
@@ -356,15 +360,15 @@ def _add_lint(commands: Commands) -> None:
         help="print one JSON object",
     )
     command.add_argument(
-        "--schema", action="store_true", help="print the JSON Schema of that object"
+        "--schema", action="store_true", help="print the JSON Schema of the --json output, and exit"
     )
     command.add_argument(
         "--explain",
         metavar="RULE",
-        help="print what a rule finds, with wrong and right code (all: of every rule)",
+        help="explain a rule with wrong and right code, and exit (all: every rule)",
     )
     command.add_argument(
-        "--jobs", type=_count, metavar="N", help="processes (default: as many as cores)"
+        "--jobs", type=_count, metavar="N", help="number of processes (default: number of cores)"
     )
     command.set_defaults(run=_lint, parser=command)
 
@@ -380,7 +384,7 @@ def _lint(options: argparse.Namespace) -> int:
     if options.explain is not None:
         names = list(RULES) if options.explain == "all" else [options.explain]
         if names[0] not in RULES:
-            options.parser.error(f"no rule {names[0]!r}; there are: {', '.join(RULES)}")
+            options.parser.error(f"unknown rule {names[0]!r}; choose from {', '.join(RULES)}")
         report.explain(names)
         return exit_codes.OK
     if not options.paths:
@@ -407,51 +411,56 @@ def _add_stress(commands: Commands) -> None:
         commands,
         "stress",
         _stress,
-        help="see what goes wrong when threads share an object",
-        description="Let threads collide on the objects of extension types, with the GIL off, and "
-        "report every outcome that no order of the operations explains, every crash, hang and "
-        "broken reference. This calls what the target offers, with arguments that make no sense.",
+        help="find races in objects that threads share",
+        description="Call methods of shared objects from several threads at once, with the GIL "
+        "off. Report every outcome that no order of the calls explains, and every crash, hang and "
+        "broken reference. The calls pass arbitrary arguments: do not run this where they can do "
+        "harm.",
     )
     command.add_argument(
         "targets",
         nargs="*",
         metavar="TARGET",
         help="an installed distribution, a package, a module, a wheel file, module:Type, or "
-        "'module:Type(...)' for an object that is made in this way",
+        "'module:Type(...)', which says how to make the object",
     )
     command.add_argument(
         "--schema",
         action="store_true",
-        help="print the JSON Schema of that object, and nothing else",
+        help="print the JSON Schema of the --json output, and exit",
     )
     command.add_argument(
         "--seconds",
         type=_seconds,
         default=10.0,
         metavar="S",
-        help="seconds for each type (default: 10)",
+        help="seconds per type (default: 10)",
     )
     command.add_argument(
         "--threads",
         type=_count,
         metavar="N",
-        help="the most threads that share an object (default: twice as many as cores)",
+        help="largest number of threads per object (default: twice the number of cores)",
     )
     command.add_argument(
-        "--seed", type=int, metavar="N", help="what random choices start from (default: random)"
+        "--seed", type=int, metavar="N", help="seed of the random choices (default: random)"
     )
     command.add_argument(
         "--pair",
         nargs="+",
         default=[],
         metavar="OPERATION",
-        help="only these operations, one in each thread: 'add(1)', 'next(x)', 'x[0] = y'",
+        help="run only these operations, one per thread: 'add(1)', 'next(x)', 'x[0] = y'",
     )
     command.add_argument(
-        "--jobs", type=_count, default=1, metavar="N", help="types driven at a time (default: 1)"
+        "--jobs",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="types to run in parallel (default: 1)",
     )
     command.add_argument(
-        "--only", choices=["crash"], help="look for crashes, hangs and broken references alone"
+        "--only", choices=["crash"], help="report only crashes, hangs and broken references"
     )
 
 
@@ -465,7 +474,7 @@ def _stress(options: argparse.Namespace) -> int:
     if not options.targets:
         options.parser.error("the following arguments are required: TARGET")
     if options.pair and len(options.targets) > 1:
-        options.parser.error("--pair is for one TARGET")
+        options.parser.error("--pair works with one TARGET only")
     interrupted = False
     try:
         configured = settings.read(pathlib.Path.cwd())
@@ -492,7 +501,7 @@ def _stress(options: argparse.Namespace) -> int:
     else:
         report.print_stress(result)
     if interrupted:
-        print("interrupted: this is what was seen so far", file=sys.stderr)
+        print("interrupted: the findings so far are printed", file=sys.stderr)
         return exit_codes.ERROR
     if os.environ.get("GITHUB_ACTIONS"):
         report.report_to_github(result)

@@ -1,6 +1,6 @@
-"""What a command's exit code says; every command uses these."""
+"""The exit codes of every command."""
 
-OK = 0  # as hoped
+OK = 0  # every check passed
 FAILED = 1  # a check failed
-ERROR = 2  # the command line is wrong, or something broke inside
-NOTHING_CHECKED = 3  # a build with the GIL, or one core: nothing could be checked
+ERROR = 2  # a usage error or an internal error
+NOTHING_CHECKED = 3  # nothing could be checked: a build with the GIL, or one core

@@ -1,4 +1,4 @@
-"""GitHub Actions: annotations of a run, and the summary of a job."""
+"""Annotations and job summaries for GitHub Actions."""
 
 import os
 import sys
@@ -6,14 +6,14 @@ from pathlib import Path
 
 
 def annotation(kind: str, title: str, message: str, **place: str | int) -> str:
-    """Make a workflow command of kind error, warning or notice; place has file, line and col."""
+    """Format a workflow command: kind is error, warning or notice, place has file, line and col."""
     properties = ",".join(f"{name}={_property(str(of))}" for name, of in place.items())
     comma = "," if properties else ""
     return f"::{kind} {properties}{comma}title={_property(title)}::{_data(message)}"
 
 
 def annotate(kind: str, title: str, message: str, **place: str | int) -> None:
-    """Write a workflow command on stderr."""
+    """Write a workflow command to stderr."""
     print(annotation(kind, title, message, **place), file=sys.stderr)
 
 
@@ -28,7 +28,7 @@ def _property(text: str) -> str:
 
 
 def add_to_summary(markdown: str) -> None:
-    """Add to the summary of the job, where there is one."""
+    """Append to the job summary, if the environment names a file for it."""
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""What the running interpreter is: its version, its build, its GIL and its cores."""
+"""The running interpreter: its version, its build, its GIL and its cores."""
 
 import os
 import sys
@@ -6,25 +6,25 @@ import sysconfig
 from collections.abc import Callable
 from typing import TypedDict
 
-# Whether this build can run without the GIL. Whether the GIL is on right now is another question.
+# Whether this build can run without the GIL; is_gil_enabled() says whether the GIL is on now.
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 is_gil_enabled: Callable[[], bool] = getattr(sys, "_is_gil_enabled", lambda: True)
 
 
 class Interpreter(TypedDict):
-    """The interpreter that a result was found on."""
+    """The interpreter that produced a result."""
 
     version: str
     free_threaded: bool
 
 
 def describe() -> Interpreter:
-    """Describe the running interpreter, as every command does in its JSON."""
+    """Describe the running interpreter for the JSON output of a command."""
     return {"version": sys.version.split()[0], "free_threaded": FREE_THREADED}
 
 
 def heading(this: Interpreter) -> str:
-    """Name an interpreter, as the reports for people do."""
+    """Describe an interpreter for the reports for people."""
     build = "free-threaded" if this["free_threaded"] else "with the GIL"
     return f"CPython {this['version']}, {build}"
 

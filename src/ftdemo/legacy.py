@@ -1,7 +1,7 @@
-"""The names of ftdemo as they were before the port.
+"""The API of ftdemo before its port to free threading.
 
-Importing this module brings the GIL back on a free-threaded build, for the whole process and for
-good: its extension module does not declare that it can do without.
+On a free-threaded build, importing this module brings the GIL back until the process ends: its
+extension module does not declare that it is safe without the GIL.
 """
 
 from ftdemo import __all__  # noqa: F401 - the same names
@@ -12,7 +12,7 @@ except ModuleNotFoundError as error:
     if error.name != "ftdemo._legacy":
         raise
     raise ImportError(
-        "ftdemo.legacy is not in the wheel for the stable ABI: code that relies on the GIL "
-        "cannot promise to load in both builds. Wheels for one version have it, and the sdist.",
+        "ftdemo.legacy is not in the wheel for the stable ABI (abi3t), which loads in both builds: "
+        "its code relies on the GIL. Install a wheel for one version, or the sdist.",
         name="ftdemo.legacy",
     ) from None

@@ -1,4 +1,4 @@
-"""Make a new project: a copy of template/ with another name."""
+"""Create a new project: a copy of template/ under another name."""
 
 import builtins
 import fnmatch
@@ -13,10 +13,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 _TEMPLATE = Path(__file__).with_name("template")
-if not _TEMPLATE.exists():  # in an editable installation
+if not _TEMPLATE.exists():  # an editable installation
     _TEMPLATE = Path(__file__).parents[2] / "template"
 
-# Not in the standard library of every version since 3.11, or left out of stdlib_module_names.
+# Standard library modules that some versions since 3.11 lack, or that stdlib_module_names omits.
 _OTHER_MODULES = """
     aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils imghdr
     imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes profiling smtpd sndhdr spwd sre_compile
@@ -26,23 +26,23 @@ _STANDARD_LIBRARY = {name.lower() for name in sys.stdlib_module_names} | set(_OT
 
 
 class NewError(Exception):
-    """There can be no such project there; says why in one sentence."""
+    """The project cannot be created; the message says why."""
 
 
 class Project(NamedTuple):
-    """A project that was made."""
+    """A project that was created."""
 
     name: str
-    """What the module is called; for pip, the same as the name that was asked for."""
+    """The name of the module; pip treats it and the requested name as the same name."""
     folder: Path
     files: int
 
 
 def new_project(name: str, folder: Path | None = None) -> Project:
-    """Copy the template into a folder, by default one called name, and rename it.
+    """Copy the template into a folder, by default one named after the project, and rename it.
 
-    The folder is made if it does not exist. Raises NewError, before anything is written, for a
-    name that no package can have and a folder that is not empty; and where it cannot write.
+    Creates the folder if it does not exist. Raises NewError for an invalid name and for a folder
+    that is not empty, before it writes anything, and if it cannot write the files.
     """
     module = _module_name(name)
     folder = Path(name) if folder is None else folder
@@ -67,36 +67,36 @@ def new_project(name: str, folder: Path | None = None) -> Project:
 
 
 def _module_name(name: str) -> str:
-    """Give the module for a project of this name, or raise NewError."""
+    """Return the module name of a project with this name, or raise NewError."""
     if not re.fullmatch(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", name):
         raise NewError(
-            f"{name!r} is no name for pip, which takes ASCII letters, digits, '-', '_' and '.', "
-            "and a letter or digit at both ends"
+            f"{name!r} is not a valid project name: use ASCII letters, digits, '-', '_' and '.', "
+            "with a letter or digit at both ends"
         )
     module = re.sub(r"[-_.]+", "_", name).lower()
     if not module.isidentifier():
-        reason = "no name for a module, since it begins with a digit"
+        reason = "not a valid module name, because it begins with a digit"
     elif keyword.iskeyword(module):
         reason = "a keyword of Python"
     elif module in _STANDARD_LIBRARY:
-        reason = "a module of the standard library"
+        reason = "the name of a module in the standard library"
     elif hasattr(builtins, module):
         reason = "a built-in name of Python"
     elif any((_TEMPLATE / found).exists() for found in (module, f"{module}.py")):
-        reason = "a file or folder of every new project"
+        reason = "the name of a file or folder in every new project"
     elif any(fnmatch.fnmatch(module, pattern) for pattern in _ignored()):
-        reason = "a folder that git ignores in every new project"
+        reason = "the name of a folder that git ignores in every new project"
     elif re.fullmatch("con|prn|aux|nul|(com|lpt)[1-9]", module):
-        reason = "a device on Windows, where no folder can be called that"
+        reason = "the name of a device on Windows, which no folder can have"
     elif module in _tools():
-        reason = "a package that a new project is built or tested with"
+        reason = "the name of a package that builds or tests new projects"
     else:
         return module
-    raise NewError(f"{module} is {reason}")
+    raise NewError(f"{module!r} is {reason}; choose another name")
 
 
 def _tools() -> set[str]:
-    """Give the names of the packages that the template needs."""
+    """Return the names of the packages that the template needs."""
     project = tomllib.loads((_TEMPLATE / "pyproject.toml").read_text(encoding="utf-8"))
     groups = [project["build-system"]["requires"], *project["dependency-groups"].values()]
     names = {Requirement(line).name for group in groups for line in group}
@@ -104,13 +104,13 @@ def _tools() -> set[str]:
 
 
 def _ignored() -> list[str]:
-    """Give the patterns for what git ignores in the template."""
+    """Return the patterns of the files that git ignores in the template."""
     lines = (_TEMPLATE / ".gitignore").read_text(encoding="utf-8").split()
     return [line.rstrip("/") for line in lines]
 
 
 def _template_files() -> list[Path]:
-    """Give the template's files, without what a build or a test may have left among them."""
+    """Return the template's files, without files that a build or a test left there."""
     patterns = _ignored()
     return sorted(
         path

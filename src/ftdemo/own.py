@@ -1,4 +1,4 @@
-"""The import check of ftdemo itself: its modules, each in a fresh process."""
+"""The import check of ftdemo itself: each of its extension modules in a fresh process."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ print(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 class Declaration(NamedTuple):
-    """An extension module of ftdemo, and what it says of the GIL in its source."""
+    """An extension module of ftdemo, and what its source declares about the GIL."""
 
     name: str
     declares: str
@@ -36,17 +36,17 @@ DECLARATIONS = (
 )
 
 
-# The wheel for the stable ABI of both builds has ftdemo._ready alone.
+# The wheel for the stable ABI of both builds has ftdemo._ready only.
 READY_ALONE = ".abi3t" in Path(_ready.__file__).name
 
 
 def declarations() -> Sequence[Declaration]:
-    """The extension modules that are to be there."""
+    """Return the extension modules that this installation should have."""
     return DECLARATIONS[:1] if READY_ALONE else DECLARATIONS
 
 
 class ModuleResult(TypedDict):
-    """What importing one module in a fresh process showed; gil_enabled is None if it failed."""
+    """The result of importing one module in a fresh process; gil_enabled is None if it failed."""
 
     name: str
     declares: str
@@ -64,10 +64,10 @@ class Result(TypedDict):
 
 
 def check_own_modules(timeout: float = 60.0) -> Result:
-    """Import each extension module of ftdemo in a fresh process and see if the GIL came on.
+    """Import each extension module of ftdemo in a fresh process, and check the state of the GIL.
 
-    timeout is in seconds, for each module. Why an import failed is said on stderr. Neither
-    PYTHON_GIL nor a warning filter of this process changes the result.
+    timeout is in seconds per module. Prints to stderr why an import failed. Neither PYTHON_GIL nor
+    the warning filters of this process change the result.
     """
     modules: list[ModuleResult] = []
     for name, declares, brings_gil_back in declarations():
@@ -103,7 +103,7 @@ def _gil_after_import(name: str, timeout: float) -> bool | None:
 
 
 def exit_code(result: Result) -> int:
-    """Tell whether a module was not as expected, or nothing could be checked: with the GIL."""
+    """Return FAILED for an unexpected result, NOTHING_CHECKED on a build with the GIL."""
     if not all(module["as_expected"] for module in result["modules"]):
         return exit_codes.FAILED
     free_threaded = result["interpreter"]["free_threaded"]
@@ -117,8 +117,8 @@ def print_own(result: Result) -> None:
     good = sum(module["as_expected"] for module in modules)
     if not this["free_threaded"] and good == len(modules):
         show(
-            f"CPython {this['version']} is a build with the GIL: {good} of {good} modules import, "
-            "and there is no telling whether they would keep it off."
+            f"CPython {this['version']} is a build with the GIL: {good} of {good} modules import. "
+            "Run this on a free-threaded build, such as 3.14t, to check whether they keep it off."
         )
         return
     rows = table("module", "declares", "GIL after import", "as expected")

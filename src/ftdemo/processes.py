@@ -1,7 +1,7 @@
-"""Child processes: how every command starts them, ends them, and says how they ended.
+"""Start child processes, kill them, and describe how they ended.
 
-Each child leads a process group of its own, so that a Ctrl-C reaches this process alone, and so
-that kill() also ends what the child has started.
+Each child leads its own process group. So Ctrl-C reaches only this process, and kill() also kills
+the processes that the child has started.
 """
 
 import contextlib
@@ -13,27 +13,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-# Numeric libraries start a thread for each core when they are imported.
+# Numeric libraries start one thread per core when they are imported.
 _ONE_THREAD = ("BLIS", "MKL", "NUMEXPR", "OMP", "OPENBLAS")
 
 
 def clean_environment() -> dict[str, str]:
-    """Make an environment for a fresh interpreter, in which nothing settles or hides the answer.
+    """Return an environment for a fresh interpreter, without variables that affect the GIL check.
 
-    PYTHON_GIL=0 keeps the GIL off whatever is imported, PYTHON_GIL=1 turns it on from the start,
-    and PYTHONWARNINGS=error makes the import raise, after which the GIL is on all the same.
-    (-X gil and -W do not reach child processes.)
+    PYTHON_GIL=0 keeps the GIL off whatever is imported; PYTHON_GIL=1 enables it from the start.
+    PYTHONWARNINGS=error makes the import raise, but the GIL is on nevertheless.
+    (Child processes do not inherit -X gil and -W.)
     """
     kept = {k: v for k, v in os.environ.items() if k not in {"PYTHON_GIL", "PYTHONWARNINGS"}}
     return kept | {f"{library}_NUM_THREADS": "1" for library in _ONE_THREAD}
 
 
 def same_import_path() -> dict[str, str]:
-    """Make what to add to an environment, so that a child imports what this process would."""
+    """Return the PYTHONPATH with which a child imports the same modules as this process."""
     return {"PYTHONPATH": os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path)}
 
 
-def start(  # noqa: PLR0913 - what Popen takes
+def start(  # noqa: PLR0913 - the arguments of Popen
     command: Sequence[str],
     *,
     env: Mapping[str, str] | None = None,
@@ -42,9 +42,9 @@ def start(  # noqa: PLR0913 - what Popen takes
     stderr: int | IO[bytes] = subprocess.DEVNULL,
     cwd: str | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a child in a process group of its own, in a clean environment unless env is given.
+    """Start a child in its own process group, in a clean environment unless env is given.
 
-    End it with kill(). For end_with_parent(), the child needs stdin=subprocess.PIPE.
+    Kill it with kill(). A child that calls end_with_parent() needs stdin=subprocess.PIPE.
     """
     flags = 0
     if sys.platform == "win32":
@@ -56,15 +56,15 @@ def start(  # noqa: PLR0913 - what Popen takes
         stdout=stdout,
         stderr=stderr,
         cwd=cwd,
-        start_new_session=True,  # Windows has none
+        start_new_session=True,  # no effect on Windows
         creationflags=flags,
     )
 
 
 def kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill a child that start() has started and what it has started, and wait for the child.
+    """Kill a child that start() started, and all its own children, and wait for it.
 
-    On Windows, what a child that has ended left behind cannot be found any more.
+    On Windows, the children of a child that has already ended cannot be found.
     """
     if sys.platform == "win32":
         command = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
@@ -76,7 +76,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def ending(status: int | None, timeout: float) -> str:
-    """Say how a child ended; status is None for one that was killed after timeout seconds."""
+    """Describe how a child ended; status is None if it was killed after timeout seconds."""
     if status is None:
         return f"timed out after {timeout:g} s"
     if status < 0:
@@ -90,9 +90,9 @@ def ending(status: int | None, timeout: float) -> str:
 def run(
     command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run a child to its end and capture what it prints; env adds to a clean environment.
+    """Run a child to its end and capture its output; env adds to a clean environment.
 
-    Raises subprocess.TimeoutExpired after timeout seconds. Nothing of the child goes on.
+    Raises subprocess.TimeoutExpired after timeout seconds. Kills all processes of the child.
     """
     process = start(
         command,
@@ -113,7 +113,7 @@ def run(
 def run_python(
     *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60.0
 ) -> subprocess.CompletedProcess[str]:
-    """Run this interpreter anew, as run() does."""
+    """Run this interpreter in a child, as run() does."""
     return run([sys.executable, *arguments], env=env, timeout=timeout)
 
 
@@ -122,12 +122,13 @@ def _decoded(output: bytes) -> str:
 
 
 def end_with_parent() -> None:
-    """Called in a child: have it end, and its process group with it, when its parent ends.
+    """Make this child process end, with its process group, when its parent ends.
 
-    The child's stdin is a pipe that only the parent can write to, and does not: when the parent
-    ends, however it does, the pipe is at its end. From here on, the child's stdin is empty.
+    The child's stdin is a pipe to which only the parent could write, and never does. When the
+    parent ends, in whatever way, a read from the pipe returns. After this call, stdin is empty.
 
-    The check's probe must not import this module: it runs this function's code alone.
+    The probe of the import check must not import this module: it runs only the code object of this
+    function.
     """
     import _thread
     import os
@@ -142,7 +143,7 @@ def end_with_parent() -> None:
     def watch() -> None:
         try:
             read(lifeline, 1)
-        except OSError:  # something in this child has closed every descriptor
+        except OSError:  # the target has closed all file descriptors
             return
         if kill_group and get_group() == get_pid():
             kill_group(get_pid(), 9)

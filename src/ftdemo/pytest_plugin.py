@@ -1,8 +1,8 @@
-"""A pytest plugin, off unless asked for.
+"""A pytest plugin, which does nothing unless one of its options is given.
 
-`pytest --ftdemo-check=TARGET` adds a test for each extension module of TARGET; each fails whose
-import brings the GIL back, or cannot be judged. `pytest --ftdemo-stress=TARGET` adds a test for
-each extension type; each fails whose objects go wrong when threads share them.
+`pytest --ftdemo-check=TARGET` adds one test per extension module of TARGET. A test fails if
+importing the module brings the GIL back, or if there is no verdict. `pytest --ftdemo-stress=TARGET`
+adds one test per extension type. A test fails if `ftdemo stress` has a finding on the type.
 """
 
 from collections.abc import Iterator
@@ -22,16 +22,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="TARGET",
-        help="add a test for each extension type of TARGET that threads may share its objects; "
-        "ten seconds each; may be repeated",
+        help="add one test per extension type of TARGET, which shares its objects between threads "
+        "for ten seconds; may be repeated",
     )
     group.addoption(
         "--ftdemo-check",
         action="append",
         default=[],
         metavar="TARGET",
-        help="add a test that importing each extension module of TARGET (an installed "
-        "distribution, a package, a module or a wheel) keeps the GIL off; may be repeated",
+        help="add one test per extension module of TARGET (an installed distribution, a package, "
+        "a module or a wheel), which checks that importing it keeps the GIL off; may be repeated",
     )
 
 
@@ -39,9 +39,9 @@ ITEMS = pytest.StashKey[list[pytest.Item]]()
 
 
 class GilItem(pytest.Item):
-    """The test of one extension module: its verdict is known, and raised when the test runs."""
+    """The test of one extension module; running it reports a verdict that is already known."""
 
-    _parallel_custom_item = True  # for pytest-run-parallel: not to be run in threads, no warning
+    _parallel_custom_item = True  # pytest-run-parallel: do not run in threads, do not warn
 
     def __init__(self, *, result: ModuleResult, **arguments: object) -> None:
         super().__init__(**arguments)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ class GilItem(pytest.Item):
                 pytest.skip(self.result["detail"])
             case "fail":
                 detail = self.result["detail"]
-                blame = f"turned on by {culprits}" if culprits else ""
+                blame = f"enabled by {culprits}" if culprits else ""
                 pytest.fail(f"the GIL came on: {blame}; {detail}".rstrip("; "), pytrace=False)
             case "error":
                 pytest.fail(f"no verdict: {self.result['detail']}", pytrace=False)
@@ -65,7 +65,7 @@ class GilItem(pytest.Item):
 
 
 class GilCollector(pytest.Collector):
-    """One target."""
+    """One target of --ftdemo-check."""
 
     def collect(self) -> Iterator[GilItem]:
         try:
@@ -77,7 +77,7 @@ class GilCollector(pytest.Collector):
 
 
 class StressItem(pytest.Item):
-    """The test of one extension type, or of the functions of a module."""
+    """The test of one extension type, or of the functions of one module."""
 
     _parallel_custom_item = True
 
@@ -101,7 +101,7 @@ class StressItem(pytest.Item):
 
 
 class StressCollector(pytest.Collector):
-    """One target."""
+    """One target of --ftdemo-stress."""
 
     def collect(self) -> Iterator[StressItem]:
         try:
@@ -118,7 +118,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection(session: pytest.Session) -> None:
-    """Check the targets before anything else is collected, or imported."""
+    """Check the targets before pytest collects and imports tests."""
     items: list[pytest.Item] = []
     for target in dict.fromkeys(session.config.getoption("ftdemo_check")):
         collector = GilCollector.from_parent(session, name=target, nodeid=f"ftdemo-check::{target}")
@@ -131,6 +131,6 @@ def pytest_collection(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Add the tests after those that pytest found itself."""
+    """Append the added tests to those that pytest collected."""
     added: list[pytest.Item] = config.stash[ITEMS]
     items += added

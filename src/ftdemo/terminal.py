@@ -1,4 +1,4 @@
-"""How every command prints for people, with rich."""
+"""Printing for people, with rich; every command uses it."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -9,12 +9,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-# Wider than any line: where stdout is no terminal, nothing is wrapped or cut.
+# Wider than any line: if stdout is not a terminal, nothing is wrapped or truncated.
 _NO_END = 1_000_000
 
 
 def table(*headings: str) -> Table:
-    """Make a table without lines; rows are added with add_row()."""
+    """Make a table without borders; add rows with add_row()."""
     made = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         made.add_column(heading, overflow="fold")
@@ -22,9 +22,9 @@ def table(*headings: str) -> Table:
 
 
 def show(*blocks: str | Text | Table) -> None:
-    """Print blocks on stdout, an empty line between them.
+    """Print blocks to stdout, separated by empty lines.
 
-    Colour only on a terminal; rich honours NO_COLOR and FORCE_COLOR.
+    Output is coloured only on a terminal; rich honours NO_COLOR and FORCE_COLOR.
     """
     is_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(

@@ -8,9 +8,9 @@ T = TypeVar("T")
 
 
 def in_threads(*functions: Callable[[], T]) -> list[T]:
-    """Call each function in a thread of its own, all from one barrier; give their results.
+    """Call each function in its own thread, all released by one barrier; return their results.
 
-    What is raised in a thread is raised here.
+    Re-raises the first exception that a thread raised.
     """
     barrier = threading.Barrier(len(functions))
     results: dict[int, T] = {}

@@ -1,6 +1,6 @@
-"""The levels of thread safety, in the words of CPython's documentation.
+"""CPython's thread safety levels, and how to read them from docstrings.
 
-https://docs.python.org/3.15/library/threadsafety.html defines them.
+https://docs.python.org/3.15/library/threadsafety.html defines the levels.
 """
 
 import re
@@ -17,9 +17,9 @@ _STATEMENT = re.compile(rf"Thread safety: ({'|'.join(LEVELS)})(;[^.]*)?\.?$")
 
 
 def level_of(docstring: str | None) -> str | None:
-    """Read the level that a docstring ends with, as in `Thread safety: atomic.`
+    """Return the level that a docstring ends with, as in `Thread safety: atomic.`
 
-    A remark may follow the level after a semicolon. None where the docstring states no level.
+    A remark may follow the level after a semicolon. Returns None if the docstring states no level.
     """
     statement = _STATEMENT.search(" ".join((docstring or "").split()))
     return statement[1] if statement else None

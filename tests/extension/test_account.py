@@ -113,7 +113,7 @@ def test_agrees_with_the_model(twin, first, second, steps):
         assert outcome(twin.total, *real) == (OverflowError if total > MAX else total)
 
 
-def test_construction(twin):
+def test_the_constructor_checks_the_balance(twin):
     assert twin.Account().balance == 0
     assert twin.Account(MAX).balance == MAX
     assert twin.Account(balance=7).balance == 7
@@ -163,7 +163,7 @@ def test_only_accounts(twin):
     assert a.balance == 5
 
 
-def test_wrong_numbers_of_arguments(twin):
+def test_a_wrong_number_of_arguments_is_a_type_error(twin):
     a = twin.Account(5)
     for operation in (
         partial(a.transfer_to, a),
@@ -179,7 +179,7 @@ def test_wrong_numbers_of_arguments(twin):
 
 
 @pytest.mark.all_modules
-def test_the_twins_do_not_mix(fresh_python):
+def test_accounts_of_the_two_twins_cannot_transfer(fresh_python):
     program = "import ftdemo, ftdemo.legacy as l; l.total(ftdemo.Account(), l.Account())"
     done = fresh_python("-W", "ignore", "-c", program)
     assert "TypeError: total() expected <class 'ftdemo.legacy.Account'>" in done.stderr
@@ -252,7 +252,7 @@ def subclasses(twin):
     return Named, Open
 
 
-def test_subclasses(twin):
+def test_a_subclass_works_like_account(twin):
     Named, Open = subclasses(twin)
     a, b = Named(5), Open(balance=1)
     a.name, b.name = "a", "b"
@@ -268,7 +268,7 @@ def test_subclasses(twin):
         assert copied is not account
 
 
-def test_copies_are_independent(twin):
+def test_a_copy_is_independent(twin):
     a = twin.Account(5)
     for b in (copy.copy(a), copy.deepcopy(a)):
         b.deposit(1)

@@ -67,7 +67,7 @@ def test_no_buffer_is_a_type_error(twin, wrong):
     assert checksum.value == 1
 
 
-def test_not_contiguous(twin):
+def test_a_buffer_that_is_not_contiguous_is_a_buffer_error(twin):
     with pytest.raises(BufferError):
         twin.Checksum().update(memoryview(b"abcdef")[::2])
 
@@ -82,7 +82,7 @@ def test_wrong_arguments(twin):
 
 
 @pytest.mark.parametrize("size", [3, LONG])
-def test_copy_goes_its_own_way(twin, size):
+def test_a_copy_is_independent(twin, size):
     data = b"x" * size
     first = twin.Checksum()
     first.update(data)
@@ -92,7 +92,7 @@ def test_copy_goes_its_own_way(twin, size):
     assert (first.value, second.value) == (zlib.adler32(data), zlib.adler32(2 * data))
 
 
-def test_neither_subclassed_nor_pickled(twin):
+def test_subclassing_and_pickling_are_type_errors(twin):
     with pytest.raises(TypeError, match="not an acceptable base type"):
         type("Sub", (twin.Checksum,), {})
     for operation in (copy.copy, copy.deepcopy, pickle.dumps):

@@ -46,19 +46,19 @@ def test_equal_but_distinct_keys(twin):
     assert twin.intern(first) is twin.intern(second)
 
 
-def test_equality_is_the_dict_s(twin):
+def test_keys_are_compared_as_in_a_dict(twin):
     """As in a dict, 1 == 1.0 == True: the first one seen stands for all."""
     key = 10**20
     assert twin.intern(key) is key
     assert twin.intern(float(key)) is key
 
 
-def test_unhashable(twin):
+def test_an_unhashable_key_is_a_type_error(twin):
     with pytest.raises(TypeError, match="unhashable"):
         twin.intern([])
 
 
-def test_errors_of_the_key_come_through(twin):
+def test_exceptions_of_the_key_are_raised(twin):
     class Bad:
         def __hash__(self):
             return 12345

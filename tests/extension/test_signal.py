@@ -65,7 +65,7 @@ def test_agrees_with_a_list(twin, steps):
         assert called == [(other, "value") for other in model]
 
 
-def test_only_what_can_be_called_and_weakly_referenced(twin):
+def test_connect_requires_a_callable_that_supports_weak_references(twin):
     class Slotted:
         __slots__ = ()
 
@@ -145,7 +145,7 @@ def test_callbacks_change_the_signal_that_calls_them(twin):
     assert called == ["once", "twice", "twice", "late"]
 
 
-def test_a_callback_drops_itself(twin):
+def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
     """Its last reference goes while it is called."""
     signal, called = twin.Signal(), []
 
@@ -195,7 +195,7 @@ def test_a_finalizer_changes_the_signal_that_changes(twin):
         gc.set_threshold(*threshold)
 
 
-def test_neither_subclassed_nor_pickled(twin):
+def test_subclassing_and_pickling_are_type_errors(twin):
     with pytest.raises(TypeError, match="not an acceptable base type"):
         type("Sub", (twin.Signal,), {})
     for operation in (copy.copy, copy.deepcopy, pickle.dumps):

@@ -44,7 +44,7 @@ def test_defaults(twin):
     assert list(twin.Tickets(stop=2)) == [0, 1]
 
 
-def test_is_its_own_iterator(twin):
+def test_iter_returns_the_same_object(twin):
     tickets = twin.Tickets(stop=1)
     assert iter(tickets) is tickets
     assert next(tickets) == 0
@@ -88,7 +88,7 @@ def test_no_uninitialised_no_second_init(twin):
     assert next(tickets) == 5
 
 
-def test_neither_copied_nor_pickled(twin):
+def test_copying_and_pickling_are_type_errors(twin):
     class Slotted(twin.Tickets):
         __slots__ = ("name",)
 

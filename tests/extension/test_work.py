@@ -32,7 +32,7 @@ def closed_form(n):
 
 
 @given(n=st.integers(0, 100_000))
-def test_sum(twin, n):
+def test_the_sum_matches_the_closed_form(twin, n):
     assert twin.sum_of_squares(n) == closed_form(n)
 
 
@@ -48,7 +48,7 @@ def test_only_exact_integers(twin, wrong):
         twin.sum_of_squares(wrong)
 
 
-def test_out_of_range(twin):
+def test_a_number_out_of_range_is_rejected(twin):
     for negative in (-1, -(2**63)):
         with pytest.raises(ValueError, match="at least 0"):
             twin.sum_of_squares(negative)
@@ -84,7 +84,7 @@ print(longest < (now - began) / 2)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no timer signal")
-def test_a_signal_gets_through(fresh_python):
+def test_ctrl_c_interrupts_the_work(fresh_python):
     program = """
 import ftdemo, signal
 signal.signal(signal.SIGALRM, signal.default_int_handler)

@@ -190,7 +190,7 @@ def test_ctrl_c_ends_the_run_with_the_verdicts_so_far(package):
 
 @posix
 @pytest.mark.free_threaded
-def test_children_die_with_the_parent(package):
+def test_children_end_when_the_parent_is_killed(package):
     with subprocess.Popen(
         [sys.executable, "-m", "ftdemo", "check", "misbehaving.hangs"],
         env=os.environ | {"PYTHONPATH": str(package)},
@@ -203,7 +203,7 @@ def test_children_die_with_the_parent(package):
 
 @posix
 @pytest.mark.free_threaded
-def test_the_summary_names_who_is_to_blame(fresh_python, package):
+def test_the_report_names_the_culprits(fresh_python, package):
     done = fresh_python(
         *("-m", "ftdemo", "check", "--timeout=2", "misbehaving.legacy"),
         env={"PYTHONPATH": str(package), "GITHUB_ACTIONS": "true"},
@@ -225,7 +225,7 @@ def test_step_summary(fresh_python, tmp_path):
 
 @pytest.mark.all_modules
 @pytest.mark.skipif(FREE_THREADED, reason="needs a build with the GIL")
-def test_nothing_can_be_checked_with_the_gil(fresh_python, schema):
+def test_exit_code_3_on_a_build_with_the_gil(fresh_python, schema):
     done = fresh_python("-m", "ftdemo", "check", "--json", "ftdemo")
     result = schema(json.loads(done.stdout))
     assert done.returncode == 3
@@ -310,7 +310,7 @@ class TestWheels:
         assert (target["distribution"], target["version"]) == ("acme", "1.2")
         assert [(m["name"], m["verdict"]) for m in target["modules"]] == [("acme.plain", "pass")]
 
-    def test_for_another_interpreter_is_a_skip(self, wheel):
+    def test_skip_when_the_wheel_is_for_another_interpreter(self, wheel):
         path = wheel(tag="cp39-cp39-win32", files=[("acme/x.cp39-win32.pyd", "")])
         result = check([str(path)])
         for module in result["targets"][0]["modules"]:
@@ -321,7 +321,7 @@ class TestWheels:
     @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out", "..\\out", "C:\\out"])
     def test_a_path_that_leaves_it_is_refused(self, wheel, name, tmp_path):
         path = wheel(files=[(name, "x")])
-        with pytest.raises(TargetError, match="leaves the wheel"):
+        with pytest.raises(TargetError, match="is a path out of the wheel"):
             targets.find(str(path), tmp_path)
 
     def test_a_link_is_refused(self, wheel, tmp_path):
@@ -348,14 +348,14 @@ class TestPytestPlugin:
             *("-c", os.devnull, *arguments, str(tmp_path)),
         )
 
-    def test_off_unless_asked_for(self, fresh_python, tmp_path):
+    def test_no_tests_are_added_without_the_option(self, fresh_python, tmp_path):
         assert self.run(fresh_python, tmp_path).returncode == 5
 
     @pytest.mark.all_modules
-    def test_one_test_a_module(self, fresh_python, tmp_path):
+    def test_one_test_is_added_per_module(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo")
         assert "1 failed, 4 passed" in done.stdout
-        assert "the GIL came on: turned on by ftdemo._legacy" in done.stdout
+        assert "the GIL came on: enabled by ftdemo._legacy" in done.stdout
 
     def test_pass(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo._ready", "-v")
@@ -387,7 +387,7 @@ def test_editable_and_namespace_layouts(tmp_path, package, monkeypatch):
 
 @posix
 @pytest.mark.free_threaded
-def test_lines_of_others_in_the_report_are_not_heard(tmp_path):
+def test_report_lines_without_the_token_are_ignored(tmp_path):
     """A module that finds the file writes what it likes there, but not the secret."""
     (tmp_path / "forges.py").write_text("""
 import glob, os, tempfile
@@ -404,7 +404,7 @@ def import_alone(folder, module):
     return import_in_child([module], path=path, timeout=30, stop=threading.Event())
 
 
-def test_what_a_module_finds_imported(tmp_path):
+def test_the_probe_imports_few_modules(tmp_path):
     """A module that forgot an import of its own should fail here, too."""
     program = f"import sys; open({str(tmp_path / 'found')!r}, 'w').write(' '.join(sys.modules))"
     (tmp_path / "looks.py").write_text(program)

@@ -178,6 +178,24 @@ def test_a_helper_of_another_file_is_locked_by_its_caller(source, tmp_path):
     assert rules_of(lint([str(tmp_path)])) == {"field-unlocked"}
 
 
+def test_a_table_of_another_file_says_who_runs_alone(source, tmp_path):
+    source("static int loaded;\nint load(PyObject *module) { loaded = 1; return 0; }\n", "load.c")
+    table = "int load(PyObject *);\nstatic PyModuleDef_Slot slots[] = {{%s, load}, {0, NULL}};\n"
+    source(table % "Py_mod_exec", "module.c")
+    assert rules_of(lint([str(tmp_path)])) == set()
+    source("\n", "module.c")
+    assert rules_of(lint([str(tmp_path)])) == {"mutable-static"}
+
+
+def test_a_number_may_be_released_under_a_mutex(source):
+    code = (
+        "void f(Thing *self) {\n    PyMutex_Lock(&self->mutex);\n    PyObject *v = %s;\n"
+        "    use(v);\n    Py_DECREF(v);\n    PyMutex_Unlock(&self->mutex);\n}\n"
+    )
+    assert rules_of(lint([source(code % "PyLong_FromLong(1)")])) == set()
+    assert rules_of(lint([source(code % "take(self)")])) == {"python-under-mutex"}
+
+
 @needs_csrc
 class TestThisProject:
     def test_ready_is_clean_by_all_rules(self):
@@ -336,6 +354,13 @@ class TestChoice:
         with pytest.raises(LintError, match=r"pyproject\.toml"):
             lint([path])
 
+    @pytest.mark.parametrize("text", ["tool = 3", "[tool]\nftdemo = 1", "tool.ftdemo.lint = 1"])
+    def test_a_configuration_that_is_no_table_is_an_error(self, text, source, tmp_path):
+        path = source(LAZY)
+        (tmp_path / "pyproject.toml").write_text(text)
+        with pytest.raises(LintError, match=r"pyproject\.toml.*no table"):
+            lint([path])
+
 
 class TestSuppression:
     @pytest.mark.parametrize("comment", ["ftdemo: ignore[lazy-static] once", "ftdemo: ignore"])
@@ -362,7 +387,7 @@ class TestSuppression:
         twice = LAZY + LAZY.replace("f(", "g(")
         assert len(lint([source(twice)], baseline=str(baseline))["findings"]) == 1
 
-    @pytest.mark.parametrize("content", [None, "", "[]", "{}"])
+    @pytest.mark.parametrize("content", [None, "", "[]", "{}", "[" * 100_000], ids=range(5))
     def test_a_baseline_that_is_none_is_an_error(self, content, source, tmp_path):
         baseline = tmp_path / "baseline.json"
         if content is not None:
@@ -436,6 +461,25 @@ class TestBadInput:
         (tmp_path / "self.c").symlink_to(tmp_path / "self.c")
         (tmp_path / "dead.c").symlink_to(tmp_path / "nowhere.c")
         assert lint([str(tmp_path)])["files"] == 1
+
+    @pytest.mark.skipif(os.name == "nt", reason="there are no FIFOs there")
+    def test_a_fifo_is_an_error_and_in_a_folder_left_alone(self, source, tmp_path):
+        source(LAZY)
+        os.mkfifo(tmp_path / "fifo.c")
+        assert lint([str(tmp_path)])["files"] == 1
+        for path in (str(tmp_path / "fifo.c"), ""):
+            with pytest.raises(LintError, match="folder: "):
+                lint([path])
+
+    def test_thousands_of_sections_in_one_function_take_seconds(self, source):
+        begin, end = "Py_BEGIN_CRITICAL_SECTION(a);\n", "Py_END_CRITICAL_SECTION();\n"
+        code = f"void f(PyObject *a) {{\n{begin * 1000}{end * 1000}}}\n"
+        assert len(lint([source(code)])["findings"]) == 999
+
+    def test_a_program_with_a_main_of_its_own_is_left_out(self, source):
+        program = LAZY + "int main(void) { return 0; }\n"
+        assert lint([source(program)])["files"] == 0
+        assert lint([source("#include <Python.h>\n" + program)])["files"] == 1
 
     def test_what_does_not_parse_is_said(self, source):
         result = lint([source(LAZY + "int a[] = {1 2};\n")])

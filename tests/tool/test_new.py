@@ -65,7 +65,7 @@ def test_a_name_becomes_a_module(tmp_path, monkeypatch, capsys, name, module):
     assert main(["new", name]) == 0
     assert (tmp_path / name / "src" / module / "__init__.py").exists()
     said = capsys.readouterr().out
-    assert f"called {module}; for pip, {name} is the same name.\n" in said
+    assert f"named {module}; pip treats {name} as the same name.\n" in said
     assert said.endswith(f"\n\ncd {name}\ngit init && git add .\nnox  # or: uvx --with uv nox\n")
 
 
@@ -77,14 +77,14 @@ def test_the_next_lines_can_be_pasted(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("", "no name for pip"),
-        ("a b", "no name for pip"),
-        ("acme/", "no name for pip"),
-        ("acme\n", "no name for pip"),
-        ("_acme", "no name for pip"),
-        ("acme-", "no name for pip"),
-        ("café", "no name for pip"),
-        ("\N{KELVIN SIGN}elvin", "no name for pip"),
+        ("", "is not a valid project name"),
+        ("a b", "is not a valid project name"),
+        ("acme/", "is not a valid project name"),
+        ("acme\n", "is not a valid project name"),
+        ("_acme", "is not a valid project name"),
+        ("acme-", "is not a valid project name"),
+        ("café", "is not a valid project name"),
+        ("\N{KELVIN SIGN}elvin", "is not a valid project name"),
         ("3d", "begins with a digit"),
         ("class", "a keyword"),
         ("json", "the standard library"),
@@ -172,5 +172,5 @@ def test_run_bits_are_kept_and_what_a_build_left_is_not(tmp_path, monkeypatch):
 
 def test_no_module_of_this_python_is_accepted(tmp_path):
     for module in sys.stdlib_module_names:
-        with pytest.raises(NewError, match=r"pip|library|keyword"):
+        with pytest.raises(NewError, match=r"valid|pip|library|keyword"):
             new_project(module, tmp_path)

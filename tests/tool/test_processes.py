@@ -60,7 +60,7 @@ def all_end(pids, seconds=10):
 
 
 @posix
-def test_kill_ends_the_child_and_what_it_has_started(tmp_path):
+def test_kill_ends_the_child_and_its_children(tmp_path):
     process = processes.start([sys.executable, "-c", SLEEPER, str(tmp_path / "pids")])
     pids = read_pids(tmp_path / "pids")
     assert pids[0] == process.pid
@@ -71,7 +71,7 @@ def test_kill_ends_the_child_and_what_it_has_started(tmp_path):
 
 @posix
 @pytest.mark.parametrize("watched", [True, False])
-def test_a_child_ends_with_its_parent_if_it_says_so(tmp_path, watched):
+def test_a_child_that_calls_end_with_parent_ends_with_it(tmp_path, watched):
     program = "from ftdemo import processes; processes.end_with_parent()\n" * watched + SLEEPER
     command = [sys.executable, "-c", PARENT, program, str(tmp_path / "pids")]
     with subprocess.Popen(command) as parent:
@@ -87,7 +87,7 @@ def test_a_child_ends_with_its_parent_if_it_says_so(tmp_path, watched):
 
 
 @posix
-def test_run_python_ends_what_takes_too_long(tmp_path):
+def test_run_python_kills_the_child_at_the_timeout(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):
         processes.run_python("-c", SLEEPER, str(tmp_path / "pids"), timeout=5)
     assert all_end(read_pids(tmp_path / "pids"))
@@ -112,5 +112,5 @@ def test_run_python(monkeypatch):
         (-999, "killed by signal 999"),
     ],
 )
-def test_how_a_child_ended(status, said):
+def test_ending_describes_signals_statuses_and_timeouts(status, said):
     assert processes.ending(status, 2.5) == said

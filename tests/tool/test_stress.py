@@ -265,7 +265,7 @@ def test_nothing_driven_is_exit_code_3(tmp_path):
     [
         ("stress no-such-package", "no installed distribution"),
         ("stress", "the following arguments are required"),
-        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair is for one TARGET"),
+        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair works with one TARGET only"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(tmp_path, command, words):

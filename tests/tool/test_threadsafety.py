@@ -15,5 +15,5 @@ def test_each_level_is_read(level):
     "docstring",
     [None, "", "Do it.", "Thread safety: atomic. Or not.", "Thread safety: safe.", "atomic."],
 )
-def test_a_docstring_that_does_not_end_with_a_level(docstring):
+def test_none_when_a_docstring_does_not_end_with_a_level(docstring):
     assert level_of(docstring) is None

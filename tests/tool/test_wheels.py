@@ -67,7 +67,7 @@ def chosen(result):
     return {f"{cell['interpreter']}-{cell['platform']}": cell["wheel"] for cell in release["cells"]}
 
 
-def test_which_file_serves_which_interpreter(wheelhouse):
+def test_each_interpreter_gets_the_file_that_pip_installs(wheelhouse):
     result = survey([str(wheelhouse)])
     linux = {
         cell.partition("-")[0]: wheel and wheel.split("-")[3]
@@ -127,16 +127,16 @@ def test_the_newest_platform_tag_and_the_highest_build_number_win(tmp_path):
     assert "-1.0-2-" in chosen(survey([str(tmp_path)]))["cp314-manylinux_x86_64"]
 
 
-def test_requires_python_counts(tmp_path):
+def test_requires_python_excludes_interpreters(tmp_path):
     make(tmp_path, "py3", "none", "any", requires=">=3.14,<3.16")
     cells = chosen(survey([str(tmp_path)]))
     assert sorted(cells) == ["cp314-any", "cp314t-any", "cp315-any", "cp315t-any"]
 
 
-def test_the_contract_is_kept(fresh_python, wheelhouse, expect):
+def test_exit_code_0_when_every_cell_has_its_wheel(fresh_python, wheelhouse, expect):
     done = fresh_python("-m", "ftdemo", "wheels", str(wheelhouse), "--expect", expect)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "no holes" in done.stdout
+    assert "a wheel for every interpreter and platform" in done.stdout
     assert "3.15t  cp315t [4]" in done.stdout
 
 
@@ -144,7 +144,7 @@ def kinds(wheelhouse, expect):
     return [(p["kind"], p["subject"]) for p in survey([str(wheelhouse)], expect)["problems"]]
 
 
-def test_a_removed_wheel(fresh_python, wheelhouse, expect):
+def test_exit_code_1_when_a_wheel_is_missing(fresh_python, wheelhouse, expect):
     """Even though the wheel for the stable ABI would fill the cell."""
     (wheelhouse / f"acme-1.0-cp315-cp315t-{LINUX}.whl").unlink()
     done = fresh_python("-m", "ftdemo", "wheels", "--json", str(wheelhouse), "--expect", expect)
@@ -154,13 +154,13 @@ def test_a_removed_wheel(fresh_python, wheelhouse, expect):
     assert "abi3.abi3t" in problem["detail"]
 
 
-def test_no_wheel_at_all(fresh_python, tmp_path, expect):
+def test_exit_code_3_when_there_is_no_wheel(fresh_python, tmp_path, expect):
     (tmp_path / "empty").mkdir()
     assert fresh_python("-m", "ftdemo", "wheels", str(tmp_path / "empty")).returncode == 3
     assert len(kinds(tmp_path / "empty", expect)) == 6
 
 
-def test_a_renamed_wheel(wheelhouse, expect):
+def test_a_renamed_wheel_is_a_tag_problem(wheelhouse, expect):
     wheel = wheelhouse / f"acme-1.0-cp315-cp315-{LINUX}.whl"
     wheel.rename(wheelhouse / f"acme-1.0-cp315-cp315-{MUSL}.whl")
     assert {kind for kind, _ in kinds(wheelhouse, expect)} == {"tag", "hole", "extra"}
@@ -172,7 +172,7 @@ def test_an_extra_wheel(wheelhouse, expect, tag):
     assert kinds(wheelhouse, expect) == [("extra", extra.name)]
 
 
-def test_two_releases(wheelhouse, expect):
+def test_a_contract_and_wheels_of_two_releases_are_a_problem(wheelhouse, expect):
     extra = make(wheelhouse, "cp314", "cp314", LINUX, version="1.1")
     assert ("extra", "acme 1.0, acme 1.1") in kinds(wheelhouse, expect)
     assert extra.exists()
@@ -189,7 +189,7 @@ def test_two_releases(wheelhouse, expect):
         ("acme/conftest.py", "tests"),
     ],
 )
-def test_what_no_wheel_should_carry(wheelhouse, expect, file, kind):
+def test_sources_and_tests_in_a_wheel_are_problems(wheelhouse, expect, file, kind):
     wheel = wheelhouse / f"acme-1.0-cp314-cp314-{LINUX}.whl"
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr(file, "")
@@ -215,7 +215,7 @@ def test_what_no_wheel_should_carry(wheelhouse, expect, file, kind):
         ("cp314", "cp314", "manylinux_2_28_aarch64", "a.cpython-314-x86_64-linux-gnu.so"),
     ],
 )
-def test_a_tag_that_is_wrong_for_what_is_inside(tmp_path, python, abi, platform, file):
+def test_a_tag_that_does_not_match_the_contents_is_a_problem(tmp_path, python, abi, platform, file):
     wheel = make(tmp_path, python, abi, platform, file)
     problems = survey([str(tmp_path)])["problems"]
     assert {(problem["kind"], problem["subject"]) for problem in problems} == {("tag", wheel.name)}
@@ -232,7 +232,7 @@ def test_a_tag_that_is_wrong_for_what_is_inside(tmp_path, python, abi, platform,
         ("py3", "none", LINUX, ["lib.so"]),
     ],
 )
-def test_tags_that_fit(tmp_path, python, abi, platform, files):
+def test_tags_that_match_the_contents_are_no_problem(tmp_path, python, abi, platform, files):
     make(tmp_path, python, abi, platform, *files)
     assert survey([str(tmp_path)])["problems"] == []
 
@@ -240,16 +240,21 @@ def test_tags_that_fit(tmp_path, python, abi, platform, files):
 @pytest.mark.parametrize(
     ("contract", "message"),
     [
-        ("", r"a table \[\[cells\]\]"),
+        ("", r"one table \[\[cells\]\]"),
         ("[[cells]]\ninterpreters = []\nplatforms = ['any']", "interpreters must be a list"),
-        ("[[cells]]\ninterpreters = ['3.14t']\nplatforms = ['any']", "is called 'cp314t'"),
+        ("[[cells]]\ninterpreters = ['3.14t']\nplatforms = ['any']", "write one as 'cp314t'"),
         ("[[cells]]\ninterpreters = ['cp314']\nplatform = ['any']", "unknown key 'platform'"),
-        ("[[cells]]\ninterpreters = ['cp314', 'cp314']\nplatforms = ['any']", "twice: cp314-any"),
+        (
+            "[[cells]]\ninterpreters = ['cp314', 'cp314']\nplatforms = ['any']",
+            "listed twice: cp314-any",
+        ),
         ("cells = 3", r"\[\[cells\]\]"),
         ("[[cells", "contract.toml"),
     ],
 )
-def test_a_contract_that_cannot_be_read(fresh_python, wheelhouse, expect, contract, message):
+def test_exit_code_2_when_the_contract_is_invalid(
+    fresh_python, wheelhouse, expect, contract, message
+):
     Path(expect).write_text(contract)
     with pytest.raises(ContractError, match=message):
         survey([str(wheelhouse)], expect)
@@ -259,7 +264,7 @@ def test_a_contract_that_cannot_be_read(fresh_python, wheelhouse, expect, contra
 
 
 @pytest.mark.parametrize("name", ["acme.whl", "acme-1.0-py3-none-any.whl", "none-there"])
-def test_no_wheel(tmp_path, name):
+def test_wheel_error_when_a_file_is_not_a_wheel(tmp_path, name):
     if name.endswith(".whl"):
         (tmp_path / name).write_text("no archive")
     with pytest.raises(WheelError):

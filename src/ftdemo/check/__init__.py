@@ -1,4 +1,4 @@
-"""The import check: which extension modules bring the GIL back, and which are to blame."""
+"""The import check: find the extension modules that bring the GIL back, and the culprits."""
 
 import sys
 import tempfile
@@ -19,7 +19,7 @@ Verdict = Literal["pass", "fail", "error", "skip"]
 
 
 class ModuleResult(TypedDict):
-    """The verdict on one extension module. seconds is how long its import took, if it passed."""
+    """The verdict on one extension module. seconds is the duration of its import, if it passed."""
 
     name: str
     verdict: Verdict
@@ -29,7 +29,7 @@ class ModuleResult(TypedDict):
 
 
 class TargetResult(TypedDict):
-    """The verdicts on a target; distribution and version are None for what belongs to none."""
+    """The verdicts on a target; distribution and version are None if it belongs to none."""
 
     target: str
     distribution: str | None
@@ -38,7 +38,7 @@ class TargetResult(TypedDict):
 
 
 class Result(TypedDict):
-    """What `ftdemo check --json` prints; schema.json describes it."""
+    """The output of `ftdemo check --json`; schema.json describes it."""
 
     version: int
     interpreter: interpreter.Interpreter
@@ -47,7 +47,7 @@ class Result(TypedDict):
 
 
 class Progress(TypedDict):
-    """How far a check has come; before the first verdict, target and module are empty."""
+    """The progress of a check; target and module are empty before the first verdict."""
 
     target: str
     module: str
@@ -70,14 +70,14 @@ def check(
     jobs: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    """Import every extension module of targets in fresh processes, and see if the GIL comes on.
+    """Import every extension module of targets in fresh processes; report if the GIL comes on.
 
     targets are names of installed distributions, of packages or modules, or paths of wheel files.
-    timeout is in seconds, for each import; jobs is how many processes import at a time, by default
-    as many as there are cores. progress is called when it is known how much there is to do, and
-    after each verdict.
+    timeout is in seconds per import. jobs is the number of processes that import in parallel, by
+    default the number of cores. progress is called once when the number of modules is known, and
+    then after each verdict.
 
-    Raises TargetError where there is no such target, and InterruptedCheck for KeyboardInterrupt.
+    Raises TargetError if a target does not exist, and InterruptedCheck on KeyboardInterrupt.
 
     Importing runs the code of the target. Thread safety: safe on shared objects.
     """
@@ -101,7 +101,7 @@ def check(
 
 
 class _Verdicts:
-    """The verdicts so far."""
+    """Collects the verdicts, and reports progress."""
 
     def __init__(self, targets: Sequence[Target], progress: Callable[[Progress], None]) -> None:
         self._targets = targets
@@ -162,7 +162,7 @@ def _judge_all(targets: Sequence[Target], verdicts: _Verdicts, timeout: float, j
                         verdicts.add(target, _verdict_of(outcome, target))
                     for task in later:
                         running[pool.submit(judge.judge, task)] = (target, judge)
-        finally:  # of no effect when all is done
+        finally:  # no effect if all tasks are done
             stop.set()
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -199,9 +199,9 @@ def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
     if result.gil_on:
         verdict = "fail"
         if not outcome.culprits:
-            details.append("what turned the GIL on was not seen being loaded")
+            details.append("no loaded extension module was seen to enable the GIL")
         elif outcome.step != outcome.name and len(details) == 1:
-            details = [f"importing {outcome.step} does it already"]
+            details = [f"importing {outcome.step} already enables the GIL"]
     elif result.gil_on is None:
         verdict = "error"
     elif result.raised:
@@ -218,7 +218,7 @@ def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
 
 
 def exit_code(result: Result) -> int:
-    """Tell whether a module brings the GIL back or cannot be judged, or none could be checked."""
+    """Return FAILED for any fail or error verdict, NOTHING_CHECKED if all are skips."""
     summary = result["summary"]
     if summary["fail"] or summary["error"]:
         return exit_codes.FAILED

@@ -1,4 +1,4 @@
-"""One child that imports: starts probe.py in a new interpreter, watches it, reads its report."""
+"""Run one child: start probe.py in a new interpreter, watch it, and read its report."""
 
 import contextlib
 import marshal
@@ -16,16 +16,16 @@ from typing import NamedTuple, TypeVar
 from ftdemo import processes
 from ftdemo.check import probe
 
-# The name of a module, or the name and path of an extension to load alone.
+# The name of a module to import, or the name and path of an extension to load by itself.
 AnyStep = TypeVar("AnyStep", str, tuple[str, str])
-# How often, in seconds, the report of a child that goes on is looked at.
+# The interval, in seconds, at which the report of a running child is checked for progress.
 LOOK = 0.05
 
 
 class Loaded(NamedTuple):
-    """An extension that was loaded during a step, and the GIL around that.
+    """An extension that was loaded during a step, and the state of the GIL before and after.
 
-    inside: something that it loaded in turn had the GIL turned on.
+    inside is true if another extension, loaded while this one was being loaded, enabled the GIL.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Loaded(NamedTuple):
 
 
 class Raised(NamedTuple):
-    """What an import raised; missing is the name that a ModuleNotFoundError is about."""
+    """The exception of an import; missing is the name in a ModuleNotFoundError."""
 
     type: str
     message: str
@@ -44,7 +44,7 @@ class Raised(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """What came of one step; gil_on is None where the child did not live to tell."""
+    """The result of one step; gil_on is None if the child ended before it could report."""
 
     gil_on: bool | None
     seconds: float
@@ -57,11 +57,11 @@ class StepResult(NamedTuple):
 def import_in_child(
     steps: Sequence[AnyStep], *, path: Sequence[str], timeout: float, stop: threading.Event
 ) -> list[tuple[AnyStep, StepResult]]:
-    """Import steps in a new interpreter, until one turns the GIL on or ends the child.
+    """Import steps in a new interpreter, until one enables the GIL or ends the child.
 
-    There is a result for each step that was begun, in order; steps below a package that raised
-    are passed over. There is at least one. path is what to import from; timeout is in seconds, for
-    each step. Raises CancelledError when stop is set.
+    Returns one result per step that was begun, in order, and at least one. Skips the steps below a
+    package whose import raised. path is the child's sys.path; timeout is in seconds per step.
+    Raises CancelledError when stop is set.
 
     Thread safety: atomic.
     """
@@ -77,7 +77,9 @@ def import_in_child(
         command = [sys.executable, "-P", "-W", "ignore", probe.__file__]
         with processes.start(command, stdin=subprocess.PIPE) as process:
             try:
-                with contextlib.suppress(OSError):  # it has ended already, as will be seen
+                with contextlib.suppress(
+                    OSError
+                ):  # the child has already ended, which _wait() reports
                     assert process.stdin is not None
                     process.stdin.write(marshal.dumps(request))
                     process.stdin.flush()
@@ -94,7 +96,7 @@ def import_in_child(
 def _wait(
     process: subprocess.Popen[bytes], report: Path, timeout: float, stop: threading.Event
 ) -> int | None:
-    """Give the exit status; None if nothing was reported for timeout seconds."""
+    """Return the exit status, or None if the child reported nothing for timeout seconds."""
     size, deadline = 0, time.monotonic() + timeout
     while time.monotonic() < deadline:
         if stop.is_set():
@@ -109,13 +111,13 @@ def _wait(
 
 
 def _read(report: Path, token: str, ending: str) -> dict[int, StepResult]:
-    """Read the result of each step that was begun; ending says how the child ended."""
+    """Read the result of each step that was begun; ending describes how the child ended."""
     unfinished = StepResult(None, 0.0, None, forked=False, loaded=[], ending=ending)
     results: dict[int, StepResult] = {}
     for line in report.read_bytes().split(b"\n") if report.exists() else ():
         written_by, _, said = line.partition(b" ")
         if written_by != token.encode():
-            continue  # not by the child: the target found the file
+            continue  # not written by the probe: the target found the file
         kind, index, *rest = marshal.loads(bytes.fromhex(said.decode()))
         if kind == "begin":
             results[index] = unfinished

@@ -1,10 +1,10 @@
-"""From what children show to what is true of each module, and which modules are to blame.
+"""Derive the verdict on each module, and the culprits, from the results of children.
 
-The GIL, once on, stays on for the life of a process. So one child imports module after module, and
-as long as the GIL is off at the end of a step, everything imported so far keeps it off. A step that
-ends otherwise is judged by a child that imports nothing else, and another child goes on with the
-rest. So each failure takes two more children, and a module that passes takes none. Children are
-separate tasks, which can run at the same time.
+Once the GIL is on, it stays on until the process ends. So one child can import module after module:
+if the GIL is off after a step, no module imported so far enables it. A step that enables the GIL,
+raises or ends the child is repeated in a child that imports nothing else, while another child
+continues with the remaining modules. So each failure takes two more children, and a module that
+passes takes none. Each child is a separate task; tasks can run in parallel.
 """
 
 import threading
@@ -15,32 +15,32 @@ from ftdemo.check.child import AnyStep, StepResult, import_in_child
 
 
 class Module(NamedTuple):
-    """An extension module to judge: its full name, and its file if it is known."""
+    """An extension module to check: its full name, and its file if that is known."""
 
     name: str
     path: str | None
 
 
 class Outcome(NamedTuple):
-    """What importing a module in a fresh process came to."""
+    """The result of importing a module in a fresh process."""
 
     name: str
-    step: str  # the module or the package above it that decided
+    step: str  # the import that decided: the module, or a package that contains it
     result: StepResult
     culprits: Sequence[str]
 
 
 class Task(NamedTuple):
-    """Modules to decide about: by importing one after the other, or by one step alone."""
+    """Modules to decide: by importing one after the other, or by one step in its own child."""
 
     names: Sequence[str]
     alone: str | None = None
 
 
 class Judge:
-    """Judges modules of one target, with one child for each task.
+    """Decides the verdicts on the modules of one target, with one child per task.
 
-    path, timeout and stop are those of import_in_child().
+    path, timeout and stop are passed to import_in_child().
     Thread safety: safe on shared objects.
     """
 
@@ -57,14 +57,14 @@ class Judge:
         self._timeout = timeout
         self._stop = stop
         self._turns_it_on: dict[tuple[str, str], bool] = {}
-        # Guards _turns_it_on; held while a child runs, lest two find out the same.
+        # Guards _turns_it_on. Held while a child runs, so that no two children do the same work.
         self._lock = threading.RLock()
 
     def _ask(self, steps: Sequence[AnyStep]) -> list[tuple[AnyStep, StepResult]]:
         return import_in_child(steps, path=self._path, timeout=self._timeout, stop=self._stop)
 
     def judge(self, task: Task) -> tuple[list[Outcome], list[Task]]:
-        """Do a task: what that decides, and the tasks that are left to do."""
+        """Run a task; return the outcomes it decides and the tasks that remain."""
         steps = _steps([task.alone] if task.alone else task.names)
         pending = list(task.names)
         outcomes: list[Outcome] = []
@@ -73,13 +73,13 @@ class Judge:
             good = result.gil_on is False and result.raised is None
             decided = [n for n in pending if (n == step if good else _is_within(n, step))]
             pending = [name for name in pending if name not in decided]
-            # It came after nothing but the packages above it, so this child was its own.
+            # Only packages that contain this step came before it, so this child was its own.
             alone = all(_is_within(step, earlier) for earlier in steps[:number])
             if good or alone:
                 outcomes += self._outcomes(decided, step, result)
             elif decided:
                 later.append(Task(decided, step))
-        if task.alone:  # it was good, alone: so ask about each
+        if task.alone:  # the step passed in its own child: decide each module separately
             later += [Task([name], name) for name in pending]
         elif pending:
             later.append(Task(pending))
@@ -90,17 +90,17 @@ class Judge:
         outcomes = []
         for name in names:
             path = self._paths[name]
-            # Not loaded, since the package above it had turned the GIL on before.
+            # It was not loaded, because a package that contains it enabled the GIL first.
             unseen = culprits and name not in culprits and path is not None and name != step
             also = self._blame([(name, path)]) if unseen and path else []
             outcomes.append(Outcome(name, step, result, [*culprits, *also]))
         return outcomes
 
     def _culprits(self, result: StepResult) -> list[str]:
-        """Name the extensions that were loaded in this step and have the GIL turned on.
+        """Return the extensions that were loaded in this step and enable the GIL.
 
-        The one that was being loaded when it came on is seen in the act. Those loaded afterwards
-        are each loaded once more, alone, in a child whose GIL is off.
+        The extension that was being loaded when the GIL came on is one. Each extension that was
+        loaded later is loaded again, by itself, in a child whose GIL is off.
         """
         unseen = []
         with self._lock:
@@ -117,14 +117,14 @@ class Judge:
         return list(dict.fromkeys(names))
 
     def _blame(self, extensions: Sequence[tuple[str, str]]) -> list[str]:
-        """Name those of extensions, pairs of name and path, that have the GIL turned on."""
+        """Return the names of those extensions, given as (name, path), that enable the GIL."""
         with self._lock:
             unknown = [key for key in dict.fromkeys(extensions) if key not in self._turns_it_on]
             while unknown:
                 results = self._ask(unknown)
                 for key, result in results:
-                    # The extension is the first that was loaded; others may be, from inside it.
-                    # What does not survive being loaded alone has the benefit of the doubt.
+                    # The extension is the first entry; others were loaded from inside it. An
+                    # extension that crashes when it is loaded by itself is not blamed.
                     own = result.loaded[0] if result.loaded else None
                     self._turns_it_on[key] = bool(own and own.on_after and not own.inside)
                 del unknown[: len(results)]
@@ -132,7 +132,7 @@ class Judge:
 
 
 def _steps(names: Sequence[str]) -> list[str]:
-    """The names with the packages above each before it, every one once."""
+    """Return the names, each once and preceded by the packages that contain it."""
     steps: dict[str, None] = {}
     for name in names:
         parts = name.split(".")

@@ -1,13 +1,13 @@
-"""The program that imports what is checked. It runs in an interpreter of its own.
+"""The program that imports the modules of a target, in its own interpreter.
 
-Standard library only, and as little of it as will do: what this file imports, every checked module
-finds imported already, so that one which forgot an import of its own would pass here and fail its
-users. Hence neither json nor signal, which import re, enum and more; and nothing of ftdemo, which
-would import an extension module. child.py starts it and writes a request to its stdin, as marshal
-has it.
+It imports as few modules as possible, from the standard library only. A module that this file
+imports is already in sys.modules when a target is imported, so a target that forgot to import it
+would pass here and fail for its users. For this reason it uses neither json nor signal, which
+import re, enum and more. It imports nothing from ftdemo, which would load an extension module.
+child.py starts it and writes a request to its stdin, in marshal's format.
 
-It reports in a file that it opens by name for every line, so that a module may print what it
-likes, close every descriptor or replace everything in sys, and still be judged by what it did.
+It writes each line of its report to a file that it opens by name. So a target may print anything,
+close all file descriptors or replace anything in sys, and does not change its verdict.
 """
 
 import marshal
@@ -15,12 +15,12 @@ import os
 import sys
 import time
 
-TYPE_CHECKING = False  # typing is one more import
+TYPE_CHECKING = False  # instead of typing, which would be one more import
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from typing import Any
 
-# Taken before anything of a target is imported: a module may replace them.
+# Looked up before any target is imported, because a target may replace them.
 is_gil_enabled = getattr(sys, "_is_gil_enabled", lambda: True)
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
 _clock, _sleep, _strip, _dumps = time.perf_counter, time.sleep, str.strip, marshal.dumps
@@ -28,18 +28,18 @@ _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 def run(request: "dict[str, Any]") -> None:
-    """Import what request["steps"] names, one by one, and write down what came of each.
+    """Import the steps in request["steps"] one by one, and report the result of each.
 
-    A step is the name of a module or, to load an extension without what is around it, its
-    name and path. Ends when the GIL is on. What is below a package that raised is passed over.
+    A step is the name of a module or, to load an extension without its package, its name and path.
+    Stops when the GIL is on. Skips modules below a package whose import raised.
     """
-    import _imp  # of the interpreter; no module of a target is called so
+    import _imp  # built into the interpreter: no target has a module of this name
     import gc
     import importlib
     from importlib import machinery
 
     exec(request["end_with_parent"])  # the code of processes.end_with_parent()
-    gc.disable()  # takes its time, in a process that is soon gone
+    gc.disable()  # collections would waste time in this short-lived process
     sys.path[:] = request["path"]
     me = _getpid()
     import_module = importlib.import_module
@@ -48,9 +48,10 @@ def run(request: "dict[str, Any]") -> None:
     depth_on = [False]
 
     def watched(spec: "ModuleSpec", file: object = None) -> object:
-        """Load an extension, and note whether it was this that turned the GIL on.
+        """Load an extension, and record whether this enabled the GIL.
 
-        What it loads from inside itself is told apart: [name, path, before, after, inside].
+        Records [name, path, before, after, inside]; inside is true if an extension that was loaded
+        from inside this one enabled the GIL.
         """
         before, outer = is_gil_enabled(), depth_on[0]
         depth_on[0] = False
@@ -66,7 +67,7 @@ def run(request: "dict[str, Any]") -> None:
     _imp.create_dynamic = watched  # type: ignore[assignment]
 
     def say(*what: "Any") -> None:
-        # A line of its own, whatever the target may have left there.
+        # The leading newline ends any line that the target may have left unfinished.
         line = f"\n{request['token']} {_dumps(what).hex()}\n".encode()
         descriptor = _open(request["report"], _APPEND, 0o600)
         _write(descriptor, line)
@@ -91,7 +92,7 @@ def run(request: "dict[str, Any]") -> None:
                 watched(machinery.ModuleSpec(name, loader, origin=path))
         except BaseException as error:
             raised = _describe(error)
-        if _getpid() != me:  # a copy of this process came back from a fork inside the import
+        if _getpid() != me:  # the import forked, and this is the child of the fork
             say("forked", index)
             _exit(0)
         on = is_gil_enabled()
@@ -101,12 +102,12 @@ def run(request: "dict[str, Any]") -> None:
         if raised and isinstance(step, str):
             broken.append(step + ".")
     if forks:
-        _sleep(0.3)  # for a copy to say that it came back, before it is killed with this process
+        _sleep(0.3)  # lets a fork report that it returned, before it is killed with this process
     _exit(0)
 
 
 def _describe(error: BaseException) -> list[str | None]:
-    """[type, message, name of the module that was not found], whatever the error's code does."""
+    """Return [type, message, missing module], even if the exception's own code misbehaves."""
     try:
         message = _strip(str(error))[:500]
     except BaseException:

@@ -1,4 +1,4 @@
-"""What people read: tables, progress, and what GitHub Actions shows."""
+"""Reports for people: tables, progress, and GitHub Actions annotations."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -13,15 +13,14 @@ from ftdemo.terminal import progress_bar, show, table
 
 ORDER: tuple[check.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
-HINT = (
-    "To blame is a module that does not declare that it can do without the GIL. Once its code is "
-    "safe without it, it should say so: a Py_mod_gil slot in C, freethreading_compatible=True in "
-    "Cython, mod_gil_not_used in pybind11, FREE_THREADED in nanobind, gil_used = false in PyO3."
-)
+HINT = """\
+The modules to blame do not declare that they are safe without the GIL. Once they are, declare it:
+C: a Py_mod_gil slot; Cython: freethreading_compatible=True; pybind11: mod_gil_not_used;
+nanobind: FREE_THREADED; PyO3: gil_used = false."""
 
 
 def _rows(result: check.Result) -> list[tuple[check.TargetResult, check.ModuleResult]]:
-    """Every module with its target, what is worst first."""
+    """Return every module with its target, the worst verdicts first."""
     rows = [(target, module) for target in result["targets"] for module in target["modules"]]
     return sorted(rows, key=lambda row: ORDER.index(row[1]["verdict"]))
 
@@ -43,7 +42,7 @@ def _title(target: check.TargetResult) -> str:
 
 def _counts(modules: Sequence[check.ModuleResult]) -> str:
     if not modules:
-        return "no extension module, nothing that could bring the GIL back"
+        return "no extension modules, so nothing that could bring the GIL back"
     counts = Counter(module["verdict"] for module in modules)
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
 
@@ -53,13 +52,13 @@ def _modules(count: int) -> str:
 
 
 def blame(result: check.Result) -> list[tuple[str, int]]:
-    """Each culprit, and how many modules fail because of it, the gravest first."""
+    """Return each culprit with the number of modules that fail because of it, largest first."""
     counts = Counter(culprit for _, module in _rows(result) for culprit in module["culprits"])
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def print_check(result: check.Result) -> None:
-    """Print the verdicts: what is not a pass, one by one, then the count of each target."""
+    """Print every module that does not pass, then the counts of each target and the culprits."""
     blocks: list[str | Table] = [heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
@@ -87,13 +86,13 @@ def print_check(result: check.Result) -> None:
 
 @contextmanager
 def progress() -> Iterator[Callable[[check.Progress], None]]:
-    """Show a bar on stderr, if that is a terminal."""
+    """Show a progress bar on stderr, if stderr is a terminal."""
     with progress_bar() as update:
         yield lambda state: update(state["done"], state["total"], state["module"])
 
 
 def report_to_github(result: check.Result) -> None:
-    """Annotate a run of GitHub Actions, on stderr, and add a table to the job's summary."""
+    """Print annotations for GitHub Actions to stderr, and add a table to the job summary."""
     for culprit, count in blame(result):
         github.annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
     for target, module in _rows(result):
@@ -105,7 +104,7 @@ def report_to_github(result: check.Result) -> None:
 
 
 def markdown(result: check.Result) -> str:
-    """Make a Markdown table of the targets and one of what is not a pass."""
+    """Make a Markdown table of the targets, and one of the modules that do not pass."""
 
     def cell(text: str) -> str:
         return text.replace("|", "\\|").replace("\n", " ")

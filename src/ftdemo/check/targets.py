@@ -1,4 +1,4 @@
-"""From the name of a target to its extension modules, without importing any of it."""
+"""Find the extension modules of a target, without importing the target."""
 
 import difflib
 import importlib.machinery
@@ -24,11 +24,11 @@ ANY_SUFFIX = re.compile(r"^(?P<name>\w+)(?P<tag>\.[\w.-]+)?\.(so|pyd)$", re.ASCI
 
 
 class TargetError(Exception):
-    """There is no such target; the message says so, and what may have been meant."""
+    """The target does not exist; the message suggests a similar name if there is one."""
 
 
 class Target:
-    """What is to be checked, and where it was found."""
+    """The modules to check, and where they were found."""
 
     def __init__(
         self, target: str, distribution: str | None = None, version: str | None = None
@@ -37,12 +37,12 @@ class Target:
         self.distribution = distribution
         self.version = version
         self.modules: list[Module] = []
-        self.skipped: dict[str, str] = {}  # name of the module: why
-        self.path: list[str] = []  # to import from before all else
+        self.skipped: dict[str, str] = {}  # module name: reason
+        self.path: list[str] = []  # goes before sys.path
 
     @property
     def top_levels(self) -> set[str]:
-        """The import names that belong to the target."""
+        """The top-level import names of the target."""
         return {name.partition(".")[0] for name in (*(m.name for m in self.modules), *self.skipped)}
 
 
@@ -61,7 +61,7 @@ def find(name: str, unpack_to: Path) -> Target:
 
 
 def _add(target: Target, name: str, path: Path) -> None:
-    """Add the module that the file at path is, if it is one; name is that of its package."""
+    """Add the file at path, if it is an extension module; name is the name of its package."""
     prefix = f"{name}." if name else ""
     for suffix in SUFFIXES:
         base = path.name.removesuffix(suffix)
@@ -78,13 +78,13 @@ def _add(target: Target, name: str, path: Path) -> None:
 
 
 def _has_init(path: Path) -> bool:
-    """Whether the library exports an init function (PyInit_, PyInitU_, PyModExport_)."""
+    """Tell whether the library contains an init function (PyInit_, PyInitU_, PyModExport_)."""
     content = path.read_bytes()
     return b"PyInit" in content or b"PyModExport" in content
 
 
 def _tidy(target: Target) -> Target:
-    """Sort, and forget files for other interpreters beside one for this."""
+    """Sort the modules; drop files for other interpreters if there is one for this interpreter."""
     target.modules = sorted({module.name: module for module in target.modules}.values())
     names = {module.name for module in target.modules}
     target.skipped = {n: why for n, why in sorted(target.skipped.items()) if n not in names}
@@ -100,7 +100,7 @@ def _distribution(name: str, distribution: importlib.metadata.Distribution) -> T
             if located.exists():
                 _add(target, ".".join(parts[:-1]), located)
     if not target.modules and not target.skipped:
-        # An editable installation has its files elsewhere; the import system knows where.
+        # The files of an editable installation are elsewhere; the import system finds them.
         editable = distribution.read_text("direct_url.json") or ""
         listed = distribution.read_text("top_level.txt") or ""
         if '"editable"' in editable or not files:
@@ -111,7 +111,7 @@ def _distribution(name: str, distribution: importlib.metadata.Distribution) -> T
 
 
 def _import_path(file: str) -> list[str]:
-    """The names under which a file would be imported; none if it cannot be."""
+    """Return the parts of the name that imports a file; empty if it cannot be imported."""
     *packages, name = PurePosixPath(file).parts
     parts = [*packages, name.partition(".")[0]]
     return parts if all(part.isidentifier() for part in parts) else []
@@ -131,7 +131,7 @@ def _importable(name: str) -> Target:
 
 
 def _walk_package(target: Target, name: str) -> bool:
-    """Add what is found below a package, or a module itself; False if there is no such thing."""
+    """Add the extension modules in a package, or a module itself; return False if not found."""
     spec = _find_spec(name)
     if spec is None:
         return False
@@ -147,11 +147,11 @@ def _walk_package(target: Target, name: str) -> bool:
 
 
 def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
-    """Find a module as import does, but without importing the packages above it."""
+    """Find a module as import does, but without importing the packages that contain it."""
     top, *below = name.split(".")
     try:
         spec = importlib.util.find_spec(top)
-    except ValueError:  # __main__ and its like
+    except ValueError:  # a module without a spec, such as __main__
         return None
     full = top
     for part in below:
@@ -207,20 +207,20 @@ def _files_below(root: Path) -> Iterator[Path]:
 
 
 def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Unpack regular files and folders that stay inside folder.
+    """Unpack a wheel, which may contain only regular files and folders below folder.
 
-    Links are not made and no path leaves the folder: either is a TargetError.
+    Raises TargetError for links and for paths that lead out of the folder.
     """
     for entry in archive.infolist():
         parts = PurePosixPath(entry.filename.replace("\\", "/"))
         mode = entry.external_attr >> 16
         if parts.is_absolute() or ".." in parts.parts or ":" in entry.filename:
-            raise TargetError(f"{archive.filename}: {entry.filename!r} leaves the wheel")
+            raise TargetError(f"{archive.filename}: {entry.filename!r} is a path out of the wheel")
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not stat.S_IFMT(mode)):
             raise TargetError(f"{archive.filename}: {entry.filename!r} is not a regular file")
     archive.extractall(folder)
 
 
 def find_all(names: Iterable[str], unpack_to: Path) -> Sequence[Target]:
-    """Find every target, each once. Raises TargetError for the first that is not there."""
+    """Find every target once. Raises TargetError for the first that does not exist."""
     return [find(name, unpack_to) for name in dict.fromkeys(names)]

@@ -1,4 +1,4 @@
-"""Run demos, each in an interpreter of its own, and say what came of them."""
+"""Run demos, each in a fresh interpreter, and collect their outcomes."""
 
 import json
 import os
@@ -19,7 +19,7 @@ TIMEOUT = 120.0
 
 
 class Demo(TypedDict):
-    """What came of one demo."""
+    """The outcome of one demo."""
 
     name: str
     claim: str
@@ -29,7 +29,7 @@ class Demo(TypedDict):
 
 
 class Result(TypedDict):
-    """What came of all, as `ftdemo demo --json` prints it."""
+    """The outcomes of all demos, as `ftdemo demo --json` prints them."""
 
     version: int
     interpreter: interpreter.Interpreter
@@ -38,7 +38,7 @@ class Result(TypedDict):
 
 
 def run(name: str, *, quick: bool = False, timeout: float = TIMEOUT) -> Demo:
-    """Run one demo, for timeout seconds at most; that it crashes, hangs or raises is "not seen"."""
+    """Run one demo for at most timeout seconds; a crash, hang or exception is "not seen"."""
     demo: Demo = {
         "name": name,
         "claim": claim(name),
@@ -76,7 +76,7 @@ def run(name: str, *, quick: bool = False, timeout: float = TIMEOUT) -> Demo:
 
 
 def _environment(name: str) -> dict[str, str]:
-    """Make the environment of a demo. Only `gil` is about what is asked of the interpreter."""
+    """Make the environment of a demo: clean, but for `gil`, which demonstrates its variables."""
     environment = processes.clean_environment() | processes.same_import_path()
     if name == "gil":
         asked = ("PYTHON_GIL", "PYTHONWARNINGS")
@@ -85,7 +85,7 @@ def _environment(name: str) -> dict[str, str]:
 
 
 def collect(demos: Sequence[Demo]) -> Result:
-    """Make one result of what came of each."""
+    """Combine the outcomes of all demos into one result."""
     counts = Counter(demo["outcome"] for demo in demos)
     return {
         "version": 1,
@@ -96,7 +96,7 @@ def collect(demos: Sequence[Demo]) -> Result:
 
 
 def exit_code(result: Result) -> int:
-    """Tell whether a claim was not seen, or nothing could be shown since all were skipped."""
+    """Return FAILED if a claim was not seen, NOTHING_CHECKED if all demos were skipped."""
     if result["summary"]["not seen"]:
         return exit_codes.FAILED
     return exit_codes.OK if result["summary"]["seen"] else exit_codes.NOTHING_CHECKED

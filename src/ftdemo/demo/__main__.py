@@ -1,6 +1,6 @@
 """python -m ftdemo.demo NAME REPORT TIMEOUT [--quick]: run one demo in this process.
 
-ftdemo.demo.run() starts it. It reports in a file, since a demo may print what it likes.
+ftdemo.demo.run() starts it. It writes its report to a file, because a demo may print anything.
 """
 
 import faulthandler
@@ -14,10 +14,10 @@ from ftdemo.processes import end_with_parent
 
 
 def main() -> None:
-    """Run the demo."""
+    """Run the demo and write its report."""
     name, report, timeout, *options = sys.argv[1:]
     end_with_parent()
-    # Where threads hang, it shows where.
+    # If threads hang, print their tracebacks.
     faulthandler.dump_traceback_later(float(timeout) + 10, exit=True)
     try:
         finding: Finding = load(name).demo(quick="--quick" in options)

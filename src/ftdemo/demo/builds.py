@@ -1,4 +1,4 @@
-"""The two builds of one version: where the other one is, and how it is asked something."""
+"""The two builds of one version: find the other build, and call functions in it."""
 
 import inspect
 import json
@@ -18,10 +18,10 @@ from ftdemo.interpreter import FREE_THREADED
 def ask(
     python: str, function: Callable[..., object] | list[Callable[..., object]], *arguments: object
 ) -> Any:
-    """Call a function in the interpreter at this path, which need not have ftdemo.
+    """Call a function in the interpreter at this path, which need not have ftdemo installed.
 
-    The function must import what it uses, take JSON and return JSON. Of a list, the last is called,
-    which may use the others.
+    The function must import what it uses; its arguments and its result must be JSON. From a list of
+    functions, the last is called, and may call the others.
     """
     functions = function if isinstance(function, list) else [function]
     source = "\n".join(map(inspect.getsource, functions))
@@ -42,23 +42,23 @@ def _which_build() -> list[object]:
 
 
 def partner() -> str:
-    """Find the other build of this version: python3.14 for 3.14t, and the other way round."""
+    """Find the other build of this version: python3.14 for 3.14t, and vice versa."""
     version = sys.version_info[:2]
     if version < (3, 13):
-        raise SkipDemo("needs a free-threaded build of this version, and 3.13 is the first")
+        raise SkipDemo("needs a free-threaded build of this version; 3.13 is the first to have one")
     name = f"python{version[0]}.{version[1]}{'' if FREE_THREADED else 't'}"
     folders = [sysconfig.get_config_var("BINDIR"), *os.get_exec_path()]
     for folder in folders:
         path = shutil.which(name, path=folder)
-        try:  # it may be another: an environment of 3.14t has a python3.14 too
+        try:  # Ask it: a virtual environment of 3.14t has a python3.14 too.
             if path and ask(path, _which_build) == [*version, not FREE_THREADED]:
                 return path
         except (OSError, ValueError, subprocess.SubprocessError):
             continue
-    raise SkipDemo(f"needs the other build of this version, and there is no {name} on PATH")
+    raise SkipDemo(f"needs the other build of this version: install {name} on PATH")
 
 
 def both_builds(partner: str) -> dict[str, str]:
-    """Name the interpreters: with the GIL first."""
+    """Return both interpreters by build, the one with the GIL first."""
     pair = {"with the GIL": partner, "free-threaded": sys.executable}
     return pair if FREE_THREADED else {"with the GIL": sys.executable, "free-threaded": partner}

@@ -1,4 +1,4 @@
-"""What each demo uses: the form of what it found, its reasons to show nothing, and its clock."""
+"""What all demos share: the type of a finding, reasons to skip a demo, and timing."""
 
 import sys
 import time
@@ -8,15 +8,15 @@ from typing import NamedTuple
 from ftdemo.interpreter import cores
 from ftdemo.own import READY_ALONE
 
-# How long a demo looks for what it claims. It stops as soon as that is clear, so that a busy
-# machine takes longer, and only a claim that is wrong takes this long.
+# How long a demo tries to see its claim, in seconds. It stops when the result is clear: a busy
+# machine takes longer, but only a wrong claim takes this long.
 DEADLINE = 30.0
-# What a demo starts is given up after this; it ends long before.
+# A demo kills a child after this many seconds. Children normally end long before.
 CHILD_TIMEOUT = 60.0
 
 
 class Finding(NamedTuple):
-    """What a demo found: whether its claim was seen, in words, and in figures."""
+    """What a demo found: whether it saw its claim, the details in words, and the measurements."""
 
     seen: bool
     detail: str
@@ -24,11 +24,11 @@ class Finding(NamedTuple):
 
 
 class SkipDemo(Exception):  # noqa: N818 - not an error
-    """Nothing can be shown here; the message is the reason."""
+    """The demo cannot run on this interpreter or machine; the message is the reason."""
 
 
 def attempts(seconds: float | None = None) -> Iterator[int]:
-    """Count attempts: at least one, and more until a deadline."""
+    """Count attempts: at least one, then more until a deadline."""
     deadline = time.monotonic() + (DEADLINE if seconds is None else seconds)
     attempt = 0
     while not attempt or time.monotonic() < deadline:
@@ -37,24 +37,24 @@ def attempts(seconds: float | None = None) -> Iterator[int]:
 
 
 def need_two_cores() -> None:
-    """Skip the demo where threads cannot run at the same time anyway."""
+    """Skip the demo on one core, where threads cannot run in parallel."""
     if cores() < 2:
-        raise SkipDemo("needs two cores, and there is one")
+        raise SkipDemo("needs two cores; this process may use one")
 
 
 def need_module(name: str) -> None:
-    """Skip the demo where there is no such module. Does not import it."""
+    """Skip the demo if the wheel for abi3t is installed, which lacks the module name."""
     if READY_ALONE:
-        raise SkipDemo(f"needs {name}, which is not in the wheel for the stable ABI")
+        raise SkipDemo(f"needs {name}, which is not in the wheel for the stable ABI (abi3t)")
 
 
 def switch_often() -> None:
-    """With the GIL, let threads take turns as often as they can: what is rare is seen sooner."""
+    """With the GIL, switch threads as often as possible, which makes rare races frequent."""
     sys.setswitchinterval(1e-6)
 
 
 def seconds_of(function: Callable[[], object]) -> float:
-    """Time one call."""
+    """Return how long one call takes, in seconds."""
     start = time.perf_counter()
     function()
     return time.perf_counter() - start

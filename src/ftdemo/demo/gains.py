@@ -1,4 +1,4 @@
-"""How much faster threads do what one does: measured on a machine that others use, too."""
+"""Measure the speed-up of threads, on a machine that other processes use too."""
 
 import statistics
 import subprocess
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from ftdemo.demo.finding import SkipDemo, attempts, seconds_of
 from ftdemo.threads import in_threads
 
-# Says that it is there, waits to be told, and says when it is done with what is always the same.
+# Report readiness, wait for a line on stdin, do a fixed amount of work, and report its end.
 WORKER = """
 print(flush=True)
 input()
@@ -19,10 +19,11 @@ print(flush=True)
 
 
 def gain(work: Callable[[], object], threads: int) -> tuple[float, float]:
-    """How many times faster threads do what one after the other does, and on how many cores.
+    """Return the speed-up of parallel threads over one thread, and how many cores they use.
 
-    Medians of pairs, each measured in turn: when the machine's speed changes, so do both. Threads
-    get more of a busy machine's time than one, but cannot use two cores unless they run at once.
+    Both are medians of five pairs of runs. The runs of a pair follow each other, so a change in the
+    machine's speed affects both. On a busy machine, several threads get a larger share of the time
+    than one, but they use more than one core only if they really run in parallel.
     """
 
     def one_after_the_other() -> None:
@@ -43,25 +44,26 @@ def gain(work: Callable[[], object], threads: int) -> tuple[float, float]:
 
 
 def no_gain(ratio: float) -> bool:
-    """Whether threads ran one at a time; the rest is what a shared machine adds by chance."""
+    """Tell whether threads ran one at a time; a shared machine may add up to 0.3 by chance."""
     return ratio < 1.3
 
 
 def full_gain(ratio: float, threads: int) -> bool:
-    """Whether threads ran at once: at least half of what each core after the first can add.
+    """Tell whether threads ran in parallel: each core after the first added at least half.
 
-    Not all: other processes want cores too, and two cores may be one with two threads.
+    Half, because other processes use the cores too, and two cores may be two hardware threads of
+    one.
     """
     return ratio > 1 + (threads - 1) / 2
 
 
 def processes_gain(count: int) -> float:
-    """The same for processes, which share no GIL: a control that shows if there are free cores."""
+    """Return the speed-up of processes, which share no GIL: a control that shows free cores."""
 
     def seconds_for(of: int) -> float:
         command = [sys.executable, "-I", "-S", "-c", WORKER]
         pipe = subprocess.PIPE
-        # In this process's group, whose share of the cores the threads have as well.
+        # In this process's group: they then get the same share of the cores as the threads.
         workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(of)]
 
         def tell_and_wait() -> None:
@@ -83,11 +85,12 @@ def processes_gain(count: int) -> float:
 def measure(
     work: Callable[[], object], threads: int, *, gains: bool, seconds: float
 ) -> tuple[float, bool]:
-    """Measure until it is clear that threads gain, or do not: the gain, and whether it was.
+    """Measure until threads gain, or do not, as expected; return the speed-up and the verdict.
 
-    That they do not where they should is seen only if they never did, and processes, the control,
-    always; that they do where they should not, only if they used more than one core. Else others
-    use the cores, and the demo is skipped.
+    A missing gain counts as a failure only if no measurement showed a gain and processes, the
+    control, gained in every measurement. An unexpected gain counts as a failure only if the threads
+    used more than one core in every measurement. In all other cases other processes use the cores,
+    and the demo is skipped.
     """
     ratios, used, controls = [], [], []
     for _ in attempts(seconds):
@@ -103,7 +106,7 @@ def measure(
         wrong = not no_gain(min(used))
     if not wrong:
         raise SkipDemo(
-            f"needs {threads} cores, and others use them: {threads} processes are "
+            f"needs {threads} free cores, but other processes use them: {threads} processes are "
             f"{min(controls):.2f} to {max(controls):.2f} times as fast as one, threads "
             f"{min(ratios):.2f} to {max(ratios):.2f} times, on {max(used):.2f} cores"
         )

@@ -1,4 +1,4 @@
-"""The picture of the demo scaling: throughput by threads, for both builds of this version."""
+"""The plot of the demo scaling: throughput by threads, for both builds of this version."""
 
 import platform
 from pathlib import Path
@@ -11,7 +11,7 @@ from ftdemo.interpreter import FREE_THREADED, cores
 
 
 def throughput(most: int) -> list[float]:
-    """Measure work per second of 1, 2 ... threads, best of 5. Another interpreter runs this."""
+    """Measure the work per second of 1, 2 ... threads, best of 5; another interpreter runs this."""
     import threading
     import time
 
@@ -21,7 +21,7 @@ def throughput(most: int) -> list[float]:
             total += number * number
 
     best = [0.0] * most
-    for _ in range(5):  # in turn, so that a busy moment spoils one round and not one bar
+    for _ in range(5):  # in turn: a busy moment then affects one round, not one thread count
         for count in range(1, most + 1):
             threads = [threading.Thread(target=work) for _ in range(count)]
             start = time.perf_counter()
@@ -40,7 +40,7 @@ def _version() -> list[str]:
 
 
 def draw(file: str) -> None:
-    """Measure, and write the picture as SVG. It says on which machine that was."""
+    """Measure, and write the plot as SVG, with a description of the machine."""
     import sys
 
     try:

@@ -1,4 +1,4 @@
-"""What people read: each demo as it ends, and a table of all."""
+"""Reports for people: each demo as it ends, and a table of all demos."""
 
 import inspect
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ def print_list(names: Sequence[str]) -> None:
 
 
 def print_demo(demo: Demo, *, explain: bool) -> None:
-    """Print what came of one demo, and why it is so where that is asked for."""
+    """Print the outcome of one demo; with explain, also the explanation of its claim."""
     text = inspect.cleandoc(load(demo["name"]).__doc__ or "") if explain else demo["claim"]
     show(
         Text.assemble((demo["name"], "bold"), f": {text}"),
@@ -38,7 +38,7 @@ def _outcome(demo: Demo) -> Text:
 
 
 def print_table(result: Result) -> None:
-    """Print the outcomes."""
+    """Print a table of the outcomes."""
     outcomes = table("demo", "outcome", "claim")
     for demo in result["demos"]:
         outcomes.add_row(demo["name"], _outcome(demo), demo["claim"])
@@ -49,7 +49,7 @@ def print_table(result: Result) -> None:
 
 @contextmanager
 def progress(name: str) -> Iterator[None]:
-    """Say on stderr which demo runs, if that is a terminal."""
+    """Show on stderr which demo runs, if stderr is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield

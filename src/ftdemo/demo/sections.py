@@ -1,10 +1,10 @@
-"""Critical sections without C: set.add() is in one on its set while it calls __eq__ of the keys."""
+"""Critical sections without C: set.add() calls __eq__ of keys inside a section on its set."""
 
 from collections.abc import Callable
 
 
 class Key:
-    """Equal to every other, and calls functions to find out."""
+    """A key that equals every other key, and calls functions when it is compared."""
 
     def __init__(self, *functions: Callable[[], object]) -> None:
         self.functions = functions
@@ -24,7 +24,7 @@ def section(a: set[Key], *functions: Callable[[], object]) -> None:
 
 
 def held(a: set[Key]) -> bool:
-    """Whether any thread has the lock of a."""
+    """Tell whether any thread holds the lock of a."""
     from ftdemo._object_header import object_header
 
     return bool(object_header(a)["locked"])

@@ -1,10 +1,10 @@
 """The demos: one short program for each thing that changes without the GIL.
 
-A demo is a module here. The first line of its docstring is its claim; the rest says why it is so
-and where that stands. Its demo() measures, and returns what it found. Each runs in a fresh
-interpreter: `ftdemo demo NAME`.
+Each module of this package is a demo. The first line of its docstring is its claim; the rest
+explains the claim and names the source. Its demo() function measures and returns a Finding.
+`ftdemo demo NAME` runs it in a fresh interpreter.
 
-To add one, write the module and add its name to NAMES.
+To add a demo, write the module and add its name to NAMES.
 """
 
 import importlib
@@ -30,15 +30,15 @@ NAMES = (
 )
 
 
-# What is called differently here: like no module of the standard library.
+# Modules that are named differently, because the standard library has a module of the demo's name.
 _MODULES = {"collections": "containers", "gc": "collector"}
 
 
 def load(name: str) -> ModuleType:
-    """Import the demo of this name."""
+    """Import the module of a demo."""
     return importlib.import_module(f"{__name__}.{_MODULES.get(name, name).replace('-', '_')}")
 
 
 def claim(name: str) -> str:
-    """What the demo of this name shows."""
+    """Return the claim of a demo: the first line of its docstring."""
     return inspect.cleandoc(load(name).__doc__ or "").partition("\n")[0]

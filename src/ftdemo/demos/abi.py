@@ -1,9 +1,9 @@
-"""Each build takes extensions of its own ABI alone; from 3.15 on, abi3t is one for both.
+"""Each build loads only extensions of its own ABI; since 3.15, both builds load abi3t.
 
-The object header differs, so an extension is compiled for one build or the other, and the
-matrix of wheels doubled: cp314 and cp314t. The stable ABI of old, abi3, has the header of the build
-with the GIL in it, so that free-threaded interpreters cannot take it. In abi3t the header is
-opaque: the same file loads in both builds of 3.15 and of all that come after.
+The object header differs between the builds, so an extension is compiled for one or the other, and
+the wheel matrix has doubled: cp314 and cp314t. The older stable ABI, abi3, exposes the object
+header of the build with the GIL, so free-threaded interpreters cannot load it. In abi3t the header
+is opaque: both builds of 3.15 and of all later versions load the same file.
 
 Source: PEP 703, "Distribution"; PEP 803; docs/wheels.md.
 """
@@ -19,7 +19,7 @@ from ftdemo.interpreter import FREE_THREADED
 
 
 def demo(*, quick: bool) -> Finding:
-    """Ask the interpreter, and pip's rules, what it takes."""
+    """Ask the import system and pip's tags which ABIs this interpreter loads."""
     own = f"cp{sys.version_info.major}{sys.version_info.minor}"
     theirs = own
     if FREE_THREADED:
@@ -29,7 +29,7 @@ def demo(*, quick: bool) -> Finding:
     abis = list(dict.fromkeys(tag.abi for tag in sys_tags()))
     by_import = {abi: any(f".{abi}" in s for s in EXTENSION_SUFFIXES) for abi in ("abi3", "abi3t")}
     suffix = sysconfig.get_config_var("EXT_SUFFIX")
-    # 3.13t and 3.14t look for .abi3 files, which they then cannot load; pip does not give them any.
+    # 3.13t and 3.14t search for .abi3 files but cannot load them; pip does not install any there.
     takes = {
         own: own in abis,
         theirs: theirs in abis,
@@ -40,7 +40,7 @@ def demo(*, quick: bool) -> Finding:
     yes_no = ", ".join(f"{abi} {'yes' if taken else 'no'}" for abi, taken in takes.items())
     return Finding(
         list(takes.values()) == expected,
-        f"extensions here are called *{suffix}; takes {yes_no}; an object's header has "
+        f"extensions are named *{suffix}; this build loads {yes_no}; an object header has "
         f"{object.__basicsize__} bytes",
         {"suffixes": EXTENSION_SUFFIXES, "abis": abis, "takes": takes},
     )

@@ -1,10 +1,11 @@
-"""Each operation on a dict is safe by itself; to look and then to store is two, and races.
+"""A single dict operation is safe; a lookup followed by a store is two operations, and races.
 
-`if key not in cache: cache[key] = make(key)`: two threads look, find nothing, and both make one.
-The dict stays whole, with the GIL and without, but its users hold different objects. With the GIL
-another thread gets its turn in make(); without it, at any time. `setdefault` is one operation: all
-get the same object, though two may have been made. A Lock around both has it made once. This is
-what csrc/ready/intern.c does with PyDict_SetDefaultRef.
+`if key not in cache: cache[key] = make(key)`: two threads look the key up, find nothing, and each
+make an object. The dict stays intact, with the GIL or without it, but the threads hold different
+objects. With the GIL, another thread can run during make(); without it, at any time. `setdefault`
+is one operation: all threads get the same object, though more than one may have been made. With a
+lock around both operations, only one is made. csrc/ready/intern.c calls PyDict_SetDefaultRef, which
+is `setdefault` in C.
 
 Source: https://docs.python.org/3/library/threadsafety.html#thread-safety-for-dict-objects.
 """
@@ -43,12 +44,12 @@ def different(get: Callable[[Cache, int], Thing], keys: int) -> int:
     """Count the keys for which two threads hold different objects."""
     cache: Cache = {}
     pair = in_threads(*[lambda: [get(cache, key) for key in range(keys)]] * 2)
-    assert len(cache) == keys  # the dict itself is never damaged
+    assert len(cache) == keys  # the dict itself stays intact
     return sum(a is not b for a, b in zip(*pair, strict=True))
 
 
 def demo(*, quick: bool) -> Finding:
-    """Race until it shows; then do it in one."""
+    """Run the race until two threads get different objects; then run both remedies."""
     keys = 2_000 if quick else 20_000
     switch_often()
     found = 0

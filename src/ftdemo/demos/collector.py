@@ -1,10 +1,11 @@
-"""A collection of garbage stops all threads; without the GIL, each one looks at all objects.
+"""A garbage collection stops all threads; without the GIL, each one visits all objects.
 
-With the GIL, the collector keeps it; without, it stops the world: each thread is paused at the
-next point where it can be. There are generations with the GIL, so that most collections look at
-new objects only. The free-threaded collector has none: gc.collect(0) takes as long as gc.collect().
-It starts by itself less often: when the number of new objects passes the threshold, and a quarter
-of those that the last collection left.
+With the GIL, the collector holds it while it runs. Without the GIL, the collector stops the world:
+it pauses each thread at the next point where that is safe. With the GIL there are generations, so
+most collections visit only new objects. The free-threaded collector has no generations:
+gc.collect(0) takes as long as gc.collect(). Automatic collections are rarer: one starts when the
+number of new objects exceeds both the threshold and a quarter of the objects that survived the
+last collection.
 
 Source: PEP 703, "Garbage Collection"; https://github.com/python/cpython/blob/main/InternalDocs/garbage_collector.md.
 """
@@ -20,7 +21,7 @@ from ftdemo.interpreter import FREE_THREADED
 
 
 def longest_pause(while_running: Callable[[], object]) -> tuple[float, float]:
-    """Give the seconds that something takes, and the longest that another thread was paused."""
+    """Return how long a call takes and the longest pause of another thread, in seconds."""
     stop, started, pauses = threading.Event(), threading.Event(), [0.0]
 
     def spin() -> None:
@@ -41,31 +42,31 @@ def longest_pause(while_running: Callable[[], object]) -> tuple[float, float]:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Measure a thread's pauses with a collection and without, in turn, until it is clear."""
+    """Compare a thread's pauses with and without a collection until they differ clearly."""
     gc.disable()
     kept = [[number] for number in range(400_000 if quick else 2_000_000)]
-    gc.collect()  # they are old now
+    gc.collect()  # moves them to the oldest generation
     young = statistics.median(seconds_of(lambda: gc.collect(0)) for _ in "12345")
     full = statistics.median(seconds_of(gc.collect) for _ in "12345")
     for _ in attempts():
         seconds, pause = longest_pause(gc.collect)
-        _, otherwise = longest_pause(lambda: time.sleep(seconds))  # noqa: B023
-        # Not all of the collection: parts of it need no world that stands still.
-        stopped = pause > seconds / 2 > otherwise
+        _, without = longest_pause(lambda: time.sleep(seconds))  # noqa: B023
+        # Half of it, because some phases of a collection run while other threads do.
+        stopped = pause > seconds / 2 > without
         if stopped:
             break
-    # All objects or none of them: anything in between would be far from both.
+    # A collection of the young visits either all objects or nearly none: no value lies between.
     generations = young < full / 5
     return Finding(
         stopped and generations is not FREE_THREADED,
         f"another thread was paused for {pause * 1e3:.0f} ms of a collection of "
-        f"{seconds * 1e3:.0f} ms among {len(kept)} lists ({otherwise * 1e3:.0f} ms without one); "
+        f"{seconds * 1e3:.0f} ms among {len(kept)} lists ({without * 1e3:.0f} ms without one); "
         f"gc.collect(0) takes {young * 1e3:.2f} ms, gc.collect() {full * 1e3:.0f} ms; "
         f"thresholds {gc.get_threshold()}",
         {
             "seconds": seconds,
             "pause": pause,
-            "pause_without": otherwise,
+            "pause_without": without,
             "young": young,
             "full": full,
             "thresholds": gc.get_threshold(),

@@ -1,9 +1,9 @@
-"""list.append and dict writes from many threads lose nothing, with the GIL and without.
+"""list.append and dict writes from many threads lose nothing, with the GIL or without it.
 
-On a free-threaded build each list, dict and set has a lock of its own in its header. An
-operation that changes one takes it for as long as it lasts; most reads take none. So what was
-one step under the GIL is one step still, and nothing that threads append or store is lost.
-What the lock does not do is to join two operations: that is the demo check-then-act.
+On a free-threaded build, each object has its own lock in its header. An operation that changes a
+list, dict or set holds this lock until it is done; most reads take no lock. An operation that was
+atomic with the GIL therefore stays atomic, and no item that threads append or store is lost. The
+lock does not make two operations one: the demo check-then-act shows that.
 
 Source: PEP 703, "Container Thread-Safety"; https://docs.python.org/3/library/threadsafety.html.
 """
@@ -32,7 +32,7 @@ def in_all(work: Callable[[int], None], count: int) -> None:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Write from all threads at once, and count what is there."""
+    """Write from all threads at once, then count the items."""
     count = 50_000 if quick else 250_000
     switch_often()
     numbers: list[int] = []

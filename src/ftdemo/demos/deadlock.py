@@ -1,9 +1,10 @@
-"""Two locks taken in opposite order hang both threads; taken in one order they never do.
+"""Two threads that take two locks in opposite orders deadlock; in one order they never do.
 
-Each thread has what the other one waits for. A timeout finds it: the first to give up frees the
-other one. The cure is an order of all locks in which everyone takes them. SECTION2 has such an
-order, the objects' addresses, and gives up what it has while it waits: that is why transfers of
-`Account` in both directions at once all come through.
+Each thread holds the lock that the other one waits for. A timeout detects that: the first thread
+that gives up releases its lock, and the other one continues. The remedy is one order in which all
+threads take the locks. Py_BEGIN_CRITICAL_SECTION2 orders the locks by the addresses of the objects,
+and releases them while it waits. This is why transfers between two `Account` objects in both
+directions at once all complete.
 
 Source: PEP 703, "Avoiding Deadlocks"; csrc/ready/account.c.
 """
@@ -15,11 +16,11 @@ from ftdemo.demo.finding import CHILD_TIMEOUT, Finding, switch_often
 from ftdemo.threads import in_threads
 
 Lock = threading.Lock
-TIMEOUT = 0.2  # of the locks that can never be had: any will do
+TIMEOUT = 0.2  # of a lock that is never released: any value will do
 
 
 def opposite_order() -> int:
-    """Count the threads that gave up; without a timeout, both would wait for ever."""
+    """Count the threads that give up; without a timeout, both would wait forever."""
     a, b = Lock(), Lock()
     both_have_one = threading.Barrier(2)
 
@@ -35,7 +36,7 @@ def opposite_order() -> int:
 
 
 def one_order(rounds: int) -> int:
-    """Count the times that two threads had both locks, each asking for them in its own order."""
+    """Count how often two threads got both locks, which take() sorts into one order."""
     locks = Lock(), Lock()
 
     def take(*asked: threading.Lock) -> int:
@@ -52,7 +53,7 @@ def one_order(rounds: int) -> int:
 
 
 def transfers(rounds: int) -> int:
-    """Transfer in both directions at once; what is there in the end?"""
+    """Transfer in both directions at once; return the total of both accounts."""
     a, b = ftdemo.Account(rounds), ftdemo.Account(rounds)
 
     def transfer(src: ftdemo.Account, dst: ftdemo.Account) -> None:
@@ -64,7 +65,7 @@ def transfers(rounds: int) -> int:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Hang, and come free; then go in order."""
+    """Deadlock and time out; then take the locks in one order; then transfer."""
     rounds = 20_000 if quick else 200_000
     switch_often()
     gave_up = opposite_order()
@@ -72,8 +73,8 @@ def demo(*, quick: bool) -> Finding:
     total = transfers(rounds)
     return Finding(
         gave_up > 0 and had_both == total == 2 * rounds,
-        f"in opposite order, {gave_up} of 2 threads gave up after {TIMEOUT} s; in one order, both "
-        f"locks were had {had_both} times of {2 * rounds}; {2 * rounds} transfers in both "
-        f"directions came through, and all the money is there: {total == 2 * rounds}",
+        f"in opposite order, {gave_up} of 2 threads gave up after {TIMEOUT} s; in one order, "
+        f"they got both locks {had_both} times of {2 * rounds}; {2 * rounds} transfers in both "
+        f"directions completed, and the total is unchanged: {total == 2 * rounds}",
         {"gave_up": gave_up, "rounds": 2 * rounds, "had_both": had_both, "total": total},
     )

@@ -1,9 +1,10 @@
-"""Whether the GIL is on is decided by the build, -X gil, PYTHON_GIL, or a module, in this order.
+"""The build, -X gil, PYTHON_GIL and imported modules decide, in this order, if the GIL is on.
 
-A build with the GIL always has it. On a free-threaded build it is off at first, and comes on when
-an extension module is imported that does not declare that it can do without: for the whole process
-and for good. -X gil and PYTHON_GIL are for tests: 1 turns it on from the start, 0 keeps it off
-whatever is imported. sysconfig says which build this is, sys._is_gil_enabled() if the GIL is on.
+A build with the GIL always has it. On a free-threaded build the GIL is off at first. It comes on
+when a process imports an extension module that does not declare free-threading support, and stays
+on until the process ends. -X gil and PYTHON_GIL are for tests: 1 enables the GIL from the start, 0
+keeps it off whatever is imported. sysconfig says which build this is; sys._is_gil_enabled() says
+whether the GIL is on.
 
 Source: https://docs.python.org/3/howto/free-threading-python.html, PEP 703.
 """
@@ -21,7 +22,7 @@ SAY = "import sys; print(getattr(sys, '_is_gil_enabled', lambda: True)())"
 
 
 def gil_after(*options: str, program: str = "", env: dict[str, str] | None = None) -> str:
-    """Run a program, and say whether the GIL is on in the end, and which module turned it on."""
+    """Run a program; say whether the GIL is on at its end, and which module enabled it."""
     done = run_python("-P", *options, "-W", "default", "-c", f"{program}\n{SAY}", env=env)
     state = {"True\n": "on", "False\n": "off"}.get(done.stdout, "refused")
     module = re.search(r"to load module '([\w.]+)'", done.stderr)
@@ -29,7 +30,7 @@ def gil_after(*options: str, program: str = "", env: dict[str, str] | None = Non
 
 
 def why_here() -> str:
-    """What was asked of this process."""
+    """Say what decides about the GIL in this process."""
     if not FREE_THREADED:
         return "the build"
     if sys._xoptions.get("gil"):
@@ -40,9 +41,9 @@ def why_here() -> str:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Ask fresh processes."""
+    """Start a fresh process for each setting, and compare the state of the GIL."""
     states = {
-        "nothing said": gil_after(),
+        "default": gil_after(),
         "PYTHON_GIL=1": gil_after(env={"PYTHON_GIL": "1"}),
     }
     if FREE_THREADED:
@@ -56,9 +57,9 @@ def demo(*, quick: bool) -> Finding:
         expected.append("on, by ftdemo._legacy" if FREE_THREADED else "on")
     here = "on" if is_gil_enabled() else "off"
     build = "free-threaded" if FREE_THREADED else "with the GIL"
-    told = "; ".join(f"{what}: {state}" for what, state in states.items())
+    listed = "; ".join(f"{what}: {state}" for what, state in states.items())
     return Finding(
         list(states.values()) == expected,
-        f"build {build}; GIL {here} here ({why_here()}); in fresh processes, {told}",
+        f"build {build}; GIL {here} in this process ({why_here()}); in fresh processes, {listed}",
         {"build": build, "here": here, "why": why_here(), "processes": states},
     )

@@ -1,10 +1,10 @@
 """A generator that threads share raises ValueError, loses items or crashes; Tickets does not.
 
-A generator runs in one thread at a time. With the GIL, a thread that calls next() while another one
-is inside it gets "ValueError: generator already executing". CPython does not promise that
-its iterators, generators among them, hand out each item once when threads share one without the
-GIL, and a generator may even crash the interpreter (as of 3.14), which is why it is tried in a
-process of its own. `ftdemo.Tickets` takes a lock for each step: every number once, none lost.
+A generator runs in one thread at a time. With the GIL, a thread that calls next() while another
+thread runs the generator gets "ValueError: generator already executing". Without the GIL, CPython
+does not promise that an iterator, such as a generator, returns each item once when threads share
+it. A shared generator may even crash the interpreter (as of 3.14), so this demo shares it in a
+separate process. `ftdemo.Tickets` takes a lock for each step: it returns every number once.
 
 Source: https://docs.python.org/3/howto/free-threading-python.html#iterators, csrc/ready/tickets.c.
 """
@@ -19,7 +19,7 @@ from ftdemo.threads import in_threads
 
 
 def take_all(shared: Iterator[int]) -> tuple[list[int], int]:
-    """Take all that one thread gets, and count the errors."""
+    """Take items until there are none left; return them and the number of errors."""
     taken, errors = [], 0
     while True:
         try:
@@ -31,7 +31,7 @@ def take_all(shared: Iterator[int]) -> tuple[list[int], int]:
 
 
 def share(shared: Iterator[int], count: int) -> dict[str, int]:
-    """Share an iterator of the ints below count between two threads; what went wrong?"""
+    """Share an iterator over range(count) between two threads; count what goes wrong."""
     switch_often()
     (mine, errors), (theirs, more_errors) = in_threads(*[lambda: take_all(shared)] * 2)
     distinct = len({*mine, *theirs})
@@ -43,12 +43,12 @@ def share(shared: Iterator[int], count: int) -> dict[str, int]:
 
 
 def share_a_generator(count: int) -> None:
-    """Run in a process of its own."""
+    """Share a generator and print the counts; runs in a separate process."""
     print(json.dumps(share((number for number in range(count)), count)))
 
 
 def demo(*, quick: bool) -> Finding:
-    """Share a generator until something goes wrong, and then Tickets."""
+    """Share a generator until something goes wrong; then share Tickets."""
     count = 50_000 if quick else 500_000
     program = f"from ftdemo.demos.iterator import *; share_a_generator({count})"
     wrong: dict[str, object] = {}
@@ -61,10 +61,10 @@ def demo(*, quick: bool) -> Finding:
         if any(wrong.values()):
             break
     tickets = share(ftdemo.Tickets(0, count), count)
-    told = ", ".join(f"{what}: {how}" for what, how in wrong.items() if how) or "nothing wrong seen"
+    seen = ", ".join(f"{what}: {how}" for what, how in wrong.items() if how) or "no fault seen"
     return Finding(
         any(wrong.values()) and not any(tickets.values()),
-        f"of {count} numbers that two threads took from one generator: {told}; "
+        f"of {count} numbers that two threads took from one generator: {seen}; "
         f"from Tickets: {tickets['lost']} lost, {tickets['twice']} twice",
         {"count": count, "generator": wrong, "tickets": tickets},
     )

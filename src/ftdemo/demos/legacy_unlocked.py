@@ -1,9 +1,9 @@
-"""PYTHON_GIL=0 over an extension that never declared itself loses money, or crashes.
+"""With PYTHON_GIL=0, an extension that relies on the GIL loses updates or crashes.
 
-`ftdemo.legacy` was correct as long as the GIL let no other thread run between its check and its
-change. To force the GIL off does not make it ready: PYTHON_GIL=0 only silences the interpreter, and
-then threads deposit at the same time, and one deposit overwrites another. Without PYTHON_GIL=0 the
-import brings the GIL back, and the same program loses nothing. `ftdemo.Account` needs no GIL.
+`ftdemo.legacy` is correct as long as the GIL lets no other thread run between its check and its
+change. Forcing the GIL off does not make it ready: PYTHON_GIL=0 only suppresses the warning, then
+threads deposit at the same time, and one deposit overwrites another. Without PYTHON_GIL=0 the
+import enables the GIL, and the same program loses nothing. `ftdemo.Account` needs no GIL.
 
 Source: https://docs.python.org/3/howto/free-threading-extensions.html;
 diff -ru csrc/legacy csrc/ready.
@@ -18,7 +18,7 @@ from ftdemo.threads import in_threads
 
 
 def deposit(module: str, count: int) -> None:
-    """Let two threads deposit, and print what is missing. Run in a process of its own."""
+    """Deposit from two threads and print how many are lost; runs in a separate process."""
     from importlib import import_module
 
     account = import_module(module).Account()
@@ -32,7 +32,7 @@ def deposit(module: str, count: int) -> None:
 
 
 def missing(module: str, count: int, *options: str) -> int | str:
-    """Give what is missing in the end, or how the process ended before."""
+    """Return the number of lost deposits, or how the process ended."""
     program = f"from ftdemo.demos.legacy_unlocked import *; deposit({module!r}, {count})"
     done = run_python("-P", *options, "-c", program)
     if done.returncode:
@@ -42,7 +42,7 @@ def missing(module: str, count: int, *options: str) -> int | str:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Force the GIL off until money is lost; then do not."""
+    """Force the GIL off until deposits are lost; then run with the GIL, and the ready twin."""
     need_module("ftdemo.legacy")
     count = 100_000 if quick else 1_000_000
     forced: int | str = 0
@@ -53,13 +53,13 @@ def demo(*, quick: bool) -> Finding:
                 break
     back = missing("ftdemo.legacy", count)
     ready = missing("ftdemo", count)
-    told = f"of {2 * count} deposits by two threads, missing in ftdemo.legacy with the GIL {back}"
+    told = f"of {2 * count} deposits by two threads, ftdemo.legacy lost {back} with the GIL"
     if FREE_THREADED:
-        told += f", with the GIL forced off {forced}"
+        told += f" and {forced} with the GIL forced off"
     else:
-        told += " (this build cannot do without)"
+        told += " (this build always has it)"
     return Finding(
         bool(forced) is FREE_THREADED and back == ready == 0,
-        f"{told}; in ftdemo.Account {ready}",
+        f"{told}; ftdemo.Account lost {ready}",
         {"deposits": 2 * count, "forced": forced, "with_gil": back, "ready": ready},
     )

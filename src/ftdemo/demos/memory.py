@@ -1,9 +1,10 @@
-"""Without the GIL small objects are 16 bytes larger, threads need more, mimalloc has them all.
+"""Without the GIL, small objects and threads take more memory, and mimalloc is the only allocator.
 
-The header of each object has its owner, two counts, a lock and the collector's bits. Objects that
-the collector tracks stay as large as they were, since its list of them, two pointers before each,
-is gone: it asks mimalloc, which therefore is the only allocator of a free-threaded build.
-Each thread has a heap of its own, so that it need not lock when it allocates.
+On 64-bit platforms an object header grows by 16 bytes: it has the owning thread, two reference
+counts, a lock and the garbage collector's bits. Objects that the collector tracks keep their size,
+because the two pointers in front of each, which linked them into the collector's list, are gone.
+The collector asks mimalloc for the objects instead, so a free-threaded build has no other
+allocator. Each thread has its own heap, so it allocates without a lock.
 
 Source: PEP 703, "Mimalloc", "Garbage Collection".
 """
@@ -17,7 +18,7 @@ from ftdemo.processes import run
 
 
 def measure() -> dict[str, object]:
-    """Measure sizes in bytes. Another interpreter runs this, so it has all that it needs."""
+    """Measure sizes in bytes; self-contained, because another interpreter runs this."""
     import os
     import sys
     import threading
@@ -39,13 +40,13 @@ def measure() -> dict[str, object]:
 
 
 def takes_pymalloc(python: str) -> bool:
-    """Whether an interpreter starts with the allocator that mimalloc replaces."""
+    """Tell whether an interpreter starts with pymalloc, the allocator that mimalloc replaces."""
     done = run([python, "-c", ""], env={"PYTHONMALLOC": "pymalloc", "PYTHONPATH": ""})
     return done.returncode == 0
 
 
 def demo(*, quick: bool) -> Finding:
-    """Look at this build, and beside it at the other one of this version, if it is here."""
+    """Measure this build, and the other build of this version if it is installed."""
     try:
         builds = both_builds(partner())
     except SkipDemo:
@@ -61,7 +62,7 @@ def demo(*, quick: bool) -> Finding:
         all(found[build]["object()"] == headers[build] for build in builds)
         and threads == sorted(threads)
         and all(mimalloc[build] is (build == "free-threaded") for build in builds),
-        f"bytes {' / '.join(builds)}: {', '.join(rows)}; mimalloc alone: "
+        f"bytes {' / '.join(builds)}: {', '.join(rows)}; mimalloc is the only allocator: "
         f"{' / '.join('yes' if mimalloc[build] else 'no' for build in builds)}",
         {"bytes": found, "mimalloc_alone": mimalloc},
     )

@@ -1,8 +1,8 @@
-"""One import of an extension that is not ready costs the whole process its parallelism.
+"""Importing one undeclared extension enables the GIL, and threads no longer run in parallel.
 
 The same threads run before and after `import ftdemo.legacy`, and use nothing of it. Its extension
-module declares nothing, so the interpreter turns the GIL on to be safe, and warns of the first
-module only. The GIL stays on as long as the process lives: deleting the module does not help.
+module declares nothing, so the interpreter enables the GIL to be safe. It warns about the first
+such module only. The GIL stays on until the process ends: deleting the module does not help.
 
 Source: PEP 703, "Py_mod_gil Slot"; https://docs.python.org/3/howto/free-threading-extensions.html.
 """
@@ -16,7 +16,7 @@ from ftdemo.interpreter import FREE_THREADED, cores, is_gil_enabled
 
 
 def demo(*, quick: bool) -> Finding:
-    """Measure, import, and measure again."""
+    """Measure the speed-up before and after the import."""
     need_two_cores()
     need_module("ftdemo.legacy")
     threads = min(cores(), 4)
@@ -32,7 +32,7 @@ def demo(*, quick: bool) -> Finding:
     on = is_gil_enabled()
     after, clear_after = measure(work, threads, gains=False, seconds=seconds)
     warned = f"warned: {str(caught[0].message).partition(',')[0]}" if caught else "no warning"
-    kind = "" if FREE_THREADED else " (it always was: nothing to lose on this build)"
+    kind = "" if FREE_THREADED else " (as always on this build)"
     return Finding(
         clear_before and on and clear_after,
         f"{threads} threads were {before:.2f} times as fast as one, and after the import "

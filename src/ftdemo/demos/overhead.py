@@ -1,9 +1,9 @@
-"""One thread pays for what it does not use: from 3.14 on, less than twice the time in Python.
+"""Without the GIL one thread is slower; since 3.14, by less than a factor of two in Python code.
 
-Atomic instructions, locks and larger objects cost something also where there is one thread. In 3.13
-it was much, as the interpreter did not specialize its bytecode without the GIL. Here both builds of
-one version run the same programs in turn, and the ratio of their processor time is taken. How the
-two were compiled matters as much: compare builds of one kind.
+Atomic instructions, locks and larger objects also cost time in a program with one thread. 3.13t
+was much slower, because its interpreter did not specialize bytecode. This demo runs the same
+programs on both builds of one version, in turn, and compares their processor time. How the two
+builds were compiled matters as much: compare builds that were compiled in the same way.
 
 Source: PEP 779, https://docs.python.org/3/howto/free-threading-python.html.
 """
@@ -19,7 +19,7 @@ from ftdemo.demo.finding import Finding, attempts
 
 
 def program() -> Callable[[int], None]:
-    """Give what programs in Python are made of: attributes, calls, a dict and a list."""
+    """Return a typical program in Python: attributes, calls, a dict and a list."""
 
     class Thing:
         def __init__(self) -> None:
@@ -39,7 +39,7 @@ def program() -> Callable[[int], None]:
 
 
 def measure(path: str, rounds: int) -> dict[str, float]:
-    """Measure processor time. Another interpreter runs this, with program(); it needs no more."""
+    """Measure processor time; needs only program(), because another interpreter runs this."""
     import sys
     import time
     from functools import partial
@@ -52,8 +52,8 @@ def measure(path: str, rounds: int) -> dict[str, float]:
             times.append(time.process_time() - start)
         return min(times)
 
-    found = {"in Python": best(partial(program(), 100_000))}
-    sys.path.append(path)  # where it has both builds' files, as a clone has, and a wheel for both
+    found = {"Python code": best(partial(program(), 100_000))}
+    sys.path.append(path)  # has files for both builds in a clone, and from a wheel for both
     try:
         import ftdemo
     except ImportError:
@@ -68,7 +68,7 @@ def measure(path: str, rounds: int) -> dict[str, float]:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Let both builds run in turn, until it is clear."""
+    """Run both builds in turn until the ratio is clear."""
     builds = both_builds(partner())
     path = str(Path(ftdemo.__file__).parent.parent)
     ratios: dict[str, list[float]] = {}
@@ -77,15 +77,15 @@ def demo(*, quick: bool) -> Finding:
         for what in of_gil.keys() & of_free.keys():
             ratios.setdefault(what, []).append(of_free[what] / of_gil[what])
         median = {what: statistics.median(of_all) for what, of_all in sorted(ratios.items())}
-        paid = median["in Python"]
+        paid = median["Python code"]
         clear = paid > 1 if sys.version_info < (3, 14) else paid < 2
         if clear and attempt >= (1 if quick else 5):
             break
-    told = ", ".join(f"{ratio:.2f} times as long {what}" for what, ratio in median.items())
+    told = ", ".join(f"{what} takes {ratio:.2f} times as long" for what, ratio in median.items())
     note = "" if len(median) > 1 else " (the other build cannot import ftdemo: no call into C)"
     return Finding(
         clear,
-        f"one thread takes, on the free-threaded build of {sys.version.split()[0]} against the one "
-        f"with the GIL, {told}{note}",
+        f"one thread, free-threaded build of {sys.version.split()[0]} compared with the build with "
+        f"the GIL: {told}{note}",
         {"ratios": median},
     )

@@ -1,9 +1,9 @@
-"""`n += 1` is a read, an addition and a write: threads lose updates between; a Lock mends it.
+"""`n += 1` is a read, an addition and a write, so threads lose updates; a lock prevents it.
 
-Without the GIL the threads run at the same time. With it they take turns, and CPython lets another
-one run only at calls and at the ends of loops. None falls inside `n += 1`, but one inside
-`n += one()`: that loses updates with the GIL as well. When turns change is no promise of the
-language, so both were always wrong; free threading only makes it show.
+Without the GIL, the threads run at the same time. With the GIL they take turns, and CPython
+switches threads only at calls and at the ends of loops. No such point lies inside `n += 1`, but one
+lies inside `n += one()`, which therefore loses updates with the GIL too. The language does not
+promise where threads switch, so both were always wrong; free threading only exposes it.
 
 Source: https://docs.python.org/3/library/threadsafety.html, PEP 703.
 """
@@ -17,7 +17,7 @@ from ftdemo.threads import in_threads
 
 
 class Counter:
-    """What the threads share."""
+    """A counter that the threads share."""
 
     def __init__(self) -> None:
         self.n = 0
@@ -42,17 +42,17 @@ def one() -> int:
 
 
 def lost(add: Callable[[Counter, int], None], steps: int) -> tuple[int, float]:
-    """Count the updates that two threads lose, and the seconds that they take."""
+    """Return how many updates two threads lose, and how many seconds they take."""
     counter = Counter()
     seconds = seconds_of(lambda: in_threads(*[lambda: add(counter, steps)] * 2))
     return 2 * steps - counter.n, seconds
 
 
 def demo(*, quick: bool) -> Finding:
-    """Lose updates; then take the lock, and lose none."""
+    """Run until updates are lost; then run with the lock."""
     steps = 50_000 if quick else 500_000
     switch_often()
-    plain_is_seen = is_gil_enabled() or cores() == 1  # on one core they take turns, too
+    plain_is_seen = is_gil_enabled() or cores() == 1  # threads take turns on one core too
     for _ in attempts():
         plain, _ = lost(Counter.add, steps)
         called, unlocked_seconds = lost(Counter.add_with_a_call, steps)

@@ -1,9 +1,9 @@
-"""Who owns an object counts its references apart from all others; immortal ones are not counted.
+"""The owning thread counts its references separately; immortal objects are not counted.
 
-Biased reference counting: the thread that made an object counts in one field of its header without
-atomic instructions, all others in a second one with them. With the GIL there is one count. None,
-small ints and others that never die have no count that changes (since 3.12): threads that share
-them do not wait for each other's cores.
+Biased reference counting: the thread that made an object owns it, and counts its references in one
+field of the header, without atomic instructions. All other threads count in a second field, with
+atomic instructions. With the GIL there is one count. None, small ints and other immortal objects
+keep a constant count (since 3.12), so threads that share them do not contend for one cache line.
 
 Source: PEP 703, "Biased Reference Counting"; PEP 683, "Immortal Objects"; csrc/object_header.c.
 """
@@ -18,7 +18,7 @@ MORE = 100
 
 
 class Thing:
-    """Something to refer to."""
+    """An object to count the references of."""
 
 
 def counts(thing: object) -> dict[str, int | None]:
@@ -38,7 +38,7 @@ def added_by(before: dict[str, int | None], after: dict[str, int | None]) -> dic
 
 
 def demo(*, quick: bool) -> Finding:
-    """Take references in the thread that made an object, then in another one."""
+    """Take references in the thread that owns an object, then in another thread."""
     need_module("ftdemo._object_header")
     thing = Thing()
     kept: list[object] = []
@@ -54,8 +54,8 @@ def demo(*, quick: bool) -> Finding:
     if FREE_THREADED:
         split = by_owner["owner"] == MORE and by_other["owner"] == MORE <= by_other["others"]
         told = (
-            f"the owner's {MORE} references were counted apart ({by_owner['owner']}) from the "
-            f"{MORE} of another thread ({by_other['others']})"
+            f"the owner's {MORE} references are in one field ({by_owner['owner']}), the {MORE} of "
+            f"another thread in a second one ({by_other['others']})"
         )
     else:
         split = [by_owner, by_other] == [{"all": MORE}, {"all": 2 * MORE}]
@@ -64,6 +64,6 @@ def demo(*, quick: bool) -> Finding:
     return Finding(
         split and changes == [not immortal] * len(immortals),
         f"{told}; the counts of None and 7 {'changed' if any(changes) else 'did not change'}"
-        f"{'' if immortal else ' (they are immortal from 3.12 on)'}",
+        f"{'' if immortal else ' (they are immortal since 3.12)'}",
         {"by_owner": by_owner, "by_both": by_other, "immortal_changed": changes},
     )

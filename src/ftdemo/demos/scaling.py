@@ -1,11 +1,11 @@
-"""CPU-bound threads gain nothing with the GIL, and nearly the number of cores without it.
+"""With the GIL, CPU-bound threads are no faster than one; without it, they scale with the cores.
 
-The same work is done by threads and one after the other. In Python, only one thread at a time runs
-bytecode while the GIL is on. C code may give it up for its work, as `sum_of_squares` does: its
-threads gain on every build.
+This demo does the same work once in parallel threads and once in one thread. While the GIL is on,
+only one thread at a time runs bytecode. C code can detach from the interpreter while it works, as
+`sum_of_squares` does: its threads run in parallel on every build.
 
-Threads gain less than this where they write to the same objects, since their cores then pass
-the memory with its reference count to and fro.
+Threads that use the same objects gain less, because their cores contend for the memory of the
+reference counts.
 
 Source: PEP 703; csrc/ready/work.c.
 """
@@ -17,7 +17,7 @@ from ftdemo.interpreter import cores, is_gil_enabled
 
 
 def in_python(steps: int) -> int:
-    """Add up numbers; all that it writes to is its own."""
+    """Add up squares; writes only to local variables."""
     total = 0
     for number in range(steps):
         total += number * number
@@ -25,7 +25,7 @@ def in_python(steps: int) -> int:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Measure until both are clear."""
+    """Measure until both results are clear."""
     need_two_cores()
     threads = min(cores(), 4)
     size = 1 if quick else 4

@@ -1,11 +1,12 @@
-"""A critical section is not a mutex: it is given up while its thread blocks.
+"""A critical section is not a mutex: it is suspended while its thread blocks.
 
-set.add() is in a critical section on its set, and calls __eq__ of the keys in it. When __eq__
-blocks, another thread gets into that section. A section nested in it that has to wait for its lock
-gives up the outer one meanwhile. set.update() is in one section on two sets (SECTION2) and has both
-locks whenever it runs. With the GIL there are no such locks; the GIL itself is given up instead.
+set.add() enters a critical section on its set, and calls __eq__ of the keys inside it. When __eq__
+blocks, the section is suspended and another thread can enter it. When a thread nests a second
+section and has to wait for its lock, the outer section is suspended meanwhile. set.update() enters
+one section on two sets (Py_BEGIN_CRITICAL_SECTION2), and holds both locks whenever it runs. With
+the GIL there are no such locks; a thread that blocks releases the GIL itself.
 
-Sources: https://docs.python.org/3/c-api/synchronization.html;
+Source: https://docs.python.org/3/c-api/synchronization.html;
 tests/extension/test_critical_sections.py.
 """
 
@@ -19,18 +20,18 @@ from ftdemo.interpreter import FREE_THREADED
 from ftdemo.own import READY_ALONE
 from ftdemo.threads import in_threads
 
-PATIENCE = 10.0  # of a thread that blocks until the other one is inside
+PATIENCE = 10.0  # how long a thread blocks, in seconds, until the other one is inside
 
 
 def spin(event: Event) -> None:
-    """Wait without blocking. Not for ever: who is to set it may itself have been suspended."""
+    """Wait without blocking, for a second at most: the thread that sets it may be suspended."""
     for _ in attempts(1):
         if event.is_set():
             return
 
 
 def two_inside() -> bool:
-    """Block inside a section until another thread is inside, too."""
+    """Block inside a section; tell whether another thread enters it meanwhile."""
     a, first_is_in, second_is_in = {Key()}, Event(), Event()
     met: list[bool] = []
     first = (first_is_in.set, lambda: met.append(second_is_in.wait(PATIENCE)))
@@ -44,12 +45,12 @@ def two_inside() -> bool:
 
 
 def locks_inside(*, nested: bool) -> tuple[bool, bool]:
-    """Get into sections on a and b while b is taken; give which of the two are held inside."""
+    """Enter sections on a and b while b is locked; return which locks are held once inside."""
     taken, asked, free = Event(), Event(), Event()
     seen: list[tuple[bool, bool]] = []
 
     def look() -> None:
-        spin(free)  # then whatever is held is ours
+        spin(free)  # from then on, only this thread holds locks
         seen.append((held(a), held(b)))
 
     def enter() -> None:
@@ -63,7 +64,9 @@ def locks_inside(*, nested: bool) -> tuple[bool, bool]:
     def hold() -> None:
         taken.set()
         for _ in attempts(0.1):
-            if asked.is_set() and not held(a):  # it waits, and has given up a
+            if asked.is_set() and not held(
+                a
+            ):  # enter() waits for b, and has suspended its section on a
                 return
 
     def enter_b() -> None:
@@ -76,12 +79,12 @@ def locks_inside(*, nested: bool) -> tuple[bool, bool]:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Get in twice; then look at the locks from inside."""
+    """Enter one section from two threads; then look at the locks inside nested sections."""
     entered = two_inside()
-    told = f"another thread got into the section of one that blocked: {entered}"
-    if not FREE_THREADED or READY_ALONE:  # no locks, or nothing to look at them with
+    told = f"another thread entered the section of a thread that blocked: {entered}"
+    if not FREE_THREADED or READY_ALONE:  # no locks, or no module to read them with
         return Finding(entered, told, {"two_inside": entered})
-    gc.disable()  # a collection stops all threads, and so suspends their sections
+    gc.disable()  # a collection stops all threads, which suspends their sections
     for _ in attempts():
         nested = locks_inside(nested=True)
         if nested == (False, True):
@@ -89,6 +92,6 @@ def demo(*, quick: bool) -> Finding:
     both = {locks_inside(nested=False) for _ in range(5 if quick else 50)}
     return Finding(
         entered and nested == (False, True) and both == {(True, True)},
-        f"{told}; held in nested sections (outer, inner): {nested}, in SECTION2: {both}",
+        f"{told}; held in nested sections (outer, inner): {nested}; in SECTION2: {both}",
         {"two_inside": entered, "nested": nested, "section2": sorted(both)},
     )

@@ -32,7 +32,7 @@ def read(path: str) -> Counter[Key]:
         raise BaselineError(
             f"baseline {path}: {error.strerror}; `ftdemo lint --json ... > {path}` makes one"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BaselineError(f"baseline {path} is no output of `ftdemo lint --json`") from error
 
 

@@ -76,10 +76,11 @@ def read(folder: Path) -> Config:
         table = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"{file}: {error}") from error
-    table = table.get("tool", {}).get("ftdemo", {}).get("lint", {})
     where = f"{file}: [tool.ftdemo.lint]"
-    if not isinstance(table, dict):
-        raise ConfigError(f"{where} is no table")
+    for key in ("tool", "ftdemo", "lint"):
+        table = table.get(key, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{where} is no table")
     unknown = sorted(set(table) - KEYS)
     if unknown:
         raise ConfigError(f"{where} has no {unknown[0]!r}; there are: {', '.join(sorted(KEYS))}")

@@ -51,6 +51,7 @@ GENERATED = (
     ),
 )
 VENDORED = {"pythoncapi_compat.h": "vendored: pythoncapi-compat"}
+MAIN = re.compile(r"^(?:int\s+|void\s+)?main\s*\(", re.MULTILINE)
 LARGEST = 2_000_000
 
 
@@ -86,10 +87,12 @@ def find(paths: Sequence[str]) -> tuple[list[File], list[LeftOut]]:
     left_out: list[LeftOut] = []
     for given in paths:
         path = Path(given)
-        if path.is_dir():
+        if given and path.is_dir():
             found = _walk(path, left_out)
-        elif path.exists():
+        elif given and path.is_file():
             found = iter([path])
+        elif given and path.exists():
+            raise NoSuchPathError(f"neither a file nor a folder: {given}")
         else:
             raise NoSuchPathError(f"no such file or folder: {given}")
         for each in found:
@@ -109,7 +112,11 @@ def find(paths: Sequence[str]) -> tuple[list[File], list[LeftOut]]:
 
 
 def _walk(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
-    for where, folders, names in os.walk(folder):
+    def unread(error: OSError) -> None:
+        why = f"cannot be read: {error.strerror or error}"
+        left_out.append(LeftOut(Path(error.filename).as_posix(), why))
+
+    for where, folders, names in os.walk(folder, onerror=unread):
         built = [name for name in folders if BUILT.fullmatch(name)]
         folders[:] = sorted(set(folders) - set(built))
         for name in built:
@@ -126,4 +133,6 @@ def _walk(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
 def why_left_out(text: str) -> str:
     """Say why the text of a file need not be analysed, or ""."""
     head = text[:3_000]
+    if MAIN.search(text) and "Python.h" not in text:
+        return "a program of its own: it has a main() and no Python.h"
     return next((why for pattern, why in GENERATED if pattern.search(head)), "")

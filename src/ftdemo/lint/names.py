@@ -52,7 +52,7 @@ FRESH = re.compile(
     r"|PyObject_Init(Var)?|PyModule_(New|Create2?|FromDefAndSpec2?)|PyType_From\w+|PyBytes_From\w+"
     r"|PyUnicode_(From\w+|Split|RSplit|Splitlines|Partition|RPartition)|PyByteArray_From\w+|PyCapsule_New"
     r"|_PyDict_NewPresized|PyVectorcall_Dict|_PyStack_AsDict|PyObject_GC_Resize|PyWeakref_New(Ref|Proxy)"
-    r"|_PyObject_GC_Calloc|PyStructSequence_New|PyMethod_New|PyCell_New|PyErr_NewException\w*"
+    r"|_PyObject_GC_Calloc|_PyType_AllocNoTrack|PyStructSequence_New|PyMethod_New|PyCell_New|PyErr_NewException\w*"
     r"|malloc|calloc|PyMem_(Raw)?(Malloc|Calloc|New)|PyObject_(Malloc|Calloc)|(PyMem|PyObject)_Realloc"
     r"|\w*->tp_alloc|\w*\btp_alloc|\w*->tp_new|PyList_FromArraySteal|_PyList_FromArraySteal"
 )
@@ -200,8 +200,8 @@ OWN_UNLOCK = re.compile(
     r"(?i)\w*(?:^|_)(?:unlock|release|leave|lock_release|end_lock\w*|exit)(?:_\w+)?"
 )
 SCOPED_LOCK = re.compile(
-    r"(?i)(lock_guard|scoped_lock|unique_lock|shared_lock|critical_section|criticalsection|mutexlock\w*|lock_?holder"
-    r"|scoped_\w*critical|ft_lock_guard|ft_object_guard|autolock|locker|lockguard|MutexLock)\b"
+    r"(?i)(lock_guard|scoped_lock|unique_lock|shared_lock|critical_?\w*section|mutexlock\w*|lock_?holder"
+    r"|ft_lock_guard|ft_object2?_guard|autolock|locker|lockguard)\b"
 )
 DETACH = re.compile(
     r"\w*BEGIN_ALLOW_THREADS\w*|Py_UNBLOCK_THREADS|PyEval_SaveThread|NPY_BEGIN_THREADS(_DESCR|_THRESHOLDED)?"

@@ -55,6 +55,8 @@ BARE = re.compile(
     r"(?:\s*\((?:[^();{}]|\((?:[^();{}]|\([^();{}]*\))*\))*\))?)(?!\w)(?=\s*\n|\s*\w|\s*\})(?!\s*[;,.)({=*?+-])"
 )
 HEAD_INIT = re.compile(r"\b_?Py\w*_HEAD_INIT\b\s*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?\s*,?")
+# A long table of numbers, in which there is nothing to find.
+NUMBERS = re.compile(r"\{[\s0-9a-fA-FxXuUlL,.+-]{500,}\}")
 CALL_LIKE = re.compile(r"\(|\)|,|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 
 
@@ -124,6 +126,7 @@ def preprocess(text: str, path: Path | None = None, *, is_cpp: bool = False) -> 
     reader = _Reader(plain, macros, is_cpp)
     code = reader.read()
     moved: dict[int, list[tuple[int, int, int]]] = {}
+    code = NUMBERS.sub(lambda match: "{" + _blank(match[0][1:-1]) + "}", code)
     code = _tidy(code)
     code = _expand(code, macros, moved)
     code = _tidy(code)

@@ -38,6 +38,7 @@ class Summary(NamedTuple):
     fields: dict[str, dict[str, str]]  # of structs: safe, object, pointer, inline or value
     makers: set[str]  # functions that give an object they have just made
     takers: dict[str, str]  # functions that take or give back a lock
+    elsewhere: dict[str, set[str]]  # roles that a table gives to functions of other files
     declares: bool
 
 
@@ -54,6 +55,7 @@ class Project:
         self.takers: dict[str, str] = {}
         self.fresh_arguments: dict[str, list[bool]] = {}
         self.any_declares = False
+        self.roles: dict[str, set[str]] = {}  # of functions that a table of another file names
         self.defined: set[str] = set()
         self.frozen: frozenset[str] = frozenset()
 
@@ -89,7 +91,14 @@ def summarize(source: "Source", *, declares: bool) -> Summary:
         if source.by_name[name].key == name  # not of this file alone
     }
     return Summary(
-        roles, _sites(source, keys, roles), objects, fields, source.project.makers, takers, declares
+        roles,
+        _sites(source, keys, roles),
+        objects,
+        fields,
+        source.project.makers,
+        takers,
+        source.elsewhere,
+        declares,
     )
 
 
@@ -163,6 +172,13 @@ def link(summaries: Sequence[Summary]) -> Project:
         project.makers |= summary.makers
         project.takers.update(summary.takers)
         project.any_declares = project.any_declares or summary.declares
+    for summary in summaries:
+        for name, given in summary.elsewhere.items():
+            if name in roles:  # a function that is not static
+                project.roles.setdefault(name, set()).update(given)
+    for name, added in project.roles.items():
+        guessed = "by name" in roles[name]
+        roles[name] = frozenset(added) | (frozenset() if guessed else roles[name])
     private = defaultdict(list)  # a file that another includes: its static functions, by name
     for key in roles:
         private[key.rpartition(":")[2]].append(key)
@@ -215,6 +231,9 @@ def apply(project: Project, source: "Source") -> None:
     """Tell a file's functions what the project knows of them."""
     source.project = project
     for function in source.functions:
+        told = project.roles.get(function.key)
+        if told is not None:
+            function.roles = (set() if "by name" in function.roles else function.roles) | told
         function.held = function.key in project.held
         fresh = project.fresh_arguments.get(function.key, [])
         function.fresh_parameters = {

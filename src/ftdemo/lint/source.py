@@ -191,34 +191,50 @@ class Function:
             return self._makes(strip(arguments[0]), name, before, depth + 1)
         return False
 
-    def escapes(self, name: str, before: Node | None) -> bool:
-        """Whether others can see a variable's object before a node: it was stored somewhere."""
-        limit = before.start if before is not None else self.body.end
+    @cached_property
+    def _put(self) -> dict[str, list[tuple[Event, Node]]]:
+        """Where each variable's object is put: the event, and what it is put into."""
+        found: dict[str, list[tuple[Event, Node]]] = defaultdict(list)
         for event in self.events:
-            if event.node.start >= limit:
-                continue
             if event.kind == "write" and event.value is not None and event.target is not None:
                 value = strip(event.value)
                 if value.kind == "call_expression" and called_name(value) in NEW_REFERENCE:
                     value = strip((call_arguments(value) or [value])[0])
-                if value.kind != "identifier" or value.text != name:
-                    continue
-                target = strip(event.target)
-                if target.kind == "identifier":
-                    if target.text in self.source.globals or target.text in self.flow.statics:
-                        return True
-                    continue
-                base = root_name(self.flow.root(event.target))
-                if base != name and not self.is_fresh(base, event.node, 5):
-                    return True
+                if value.kind == "identifier":
+                    found[value.text].append((event, event.target))
             elif event.kind == "call" and STORES.fullmatch(event.name):
                 for argument in event.arguments[STORED_FROM.get(event.name, 1) :]:
-                    if strip(argument).text != name:
-                        continue
-                    owner = strip(event.arguments[0])
-                    if owner.text == name or not self.is_fresh(owner.text, event.node, 5):
-                        return True
+                    found[strip(argument).text].append((event, event.arguments[0]))
+        return found
+
+    def escapes(self, name: str, before: Node | None) -> bool:
+        """Whether others can see a variable's object before a node: it was stored somewhere."""
+        limit = before.start if before is not None else self.body.end
+        for event, into in self._put.get(name, ()):
+            if event.node.start >= limit:
+                continue
+            target = strip(into)
+            if event.kind == "call":
+                if target.text != name and not self.is_fresh(target.text, event.node, 5):
+                    return True
+            elif target.kind == "identifier":
+                if target.text in self.source.globals or target.text in self.flow.statics:
+                    return True
+            elif not self._is_helper(target):
+                base = root_name(self.flow.root(into))
+                if base != name and not self.is_fresh(base, event.node, 5):
+                    return True
         return False
+
+    def _is_helper(self, target: Node) -> bool:
+        """Whether a field is that of a plain struct that a caller passed to work with."""
+        base = target.get("argument") if target.kind == "field_expression" else None
+        if base is None or base.text not in self.parameters:
+            return False
+        struct = self.struct_of(base)
+        project = self.source.project
+        plain = struct in project.fields and struct not in project.objects
+        return plain and not SHARED.search(struct)
 
     def struct_of(self, base: Node) -> str:
         """Give the name of the struct that an expression points to, or ""."""
@@ -236,6 +252,8 @@ class Function:
 
 
 NEW_REFERENCE = {"Py_NewRef", "Py_XNewRef"}
+# What the name of a plain struct says if others see what is put there.
+SHARED = re.compile(r"(?i)state|cache|table|pool|list|queue|registry|global")
 
 
 class Variable:
@@ -335,6 +353,7 @@ class Source:
         self.modules: list[tuple[str, int]] = []  # the names of modules made here, with lines
         self.tables: list[tuple[str, Node, list[Node]]] = []  # type, declarator, rows
         self.slots: list[tuple[str, str, Node]] = []  # slot, function, the value
+        self.elsewhere: dict[str, set[str]] = {}  # roles of functions that another file defines
         self._find_functions()
         self._find_globals()
         self._find_structs()
@@ -515,6 +534,8 @@ class Source:
             if node.kind == "identifier" and node.text in self.by_name:
                 self.by_name[node.text].roles.add(role)
                 given.append(node.text)
+            elif node.kind == "identifier":
+                self.elsewhere.setdefault(node.text, set()).add(role)
         return given
 
     def _find_clinic(self) -> None:

@@ -1,4 +1,4 @@
-"""The wheel matrix: which wheel serves which interpreter on which platform, and what is missing."""
+"""The wheel matrix: the wheel for each interpreter and platform, and the missing wheels."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,17 +12,17 @@ from ftdemo.wheels.wheel import Problem, Wheel, WheelError, read_wheel, strays, 
 
 __all__ = ["ContractError", "Result", "WheelError", "exit_code", "survey"]
 
-# What upstream supports, in November 2026.
+# The builds that CPython supports, as of November 2026.
 SUPPORTED = [
     *(Interpreter(minor, threaded=False) for minor in range(11, 16)),
     *(Interpreter(minor, threaded=True) for minor in (14, 15)),
 ]
-# Shown where something serves them: experimental, and not yet there.
+# Shown only if a wheel fits them: an experimental build, and a version not yet released.
 OTHERS = [Interpreter(13, threaded=True), Interpreter(16, False), Interpreter(16, True)]
 
 
 class Cell(TypedDict):
-    """The wheel that pip takes for an interpreter on a platform; None is a hole."""
+    """The wheel that pip installs for an interpreter on a platform; None is a hole."""
 
     interpreter: str
     platform: str
@@ -41,7 +41,7 @@ class Release(TypedDict):
 
 
 class Result(TypedDict):
-    """What `ftdemo wheels --json` prints."""
+    """The output of `ftdemo wheels --json`."""
 
     version: int
     releases: list[Release]
@@ -49,12 +49,14 @@ class Result(TypedDict):
 
 
 def survey(paths: Sequence[str], expect: str | None = None) -> Result:
-    """Lay out the wheels at paths, files or folders of them, and compare with a contract.
+    """Build the matrix of the wheels at paths, and compare it with a contract.
 
-    expect is the path of a contract (see ftdemo.wheels.contract). Without one, holes are shown but
-    are no problem, nor are sources and tests; a wheel with a wrong tag is one in any case.
+    Each path is a wheel or a folder of wheels. expect is the path of a contract (see
+    ftdemo.wheels.contract). Without a contract, holes are shown but are not problems, and wheels
+    may contain sources and tests. A wheel with a wrong tag is always a problem.
 
-    Raises WheelError for what is no wheel, and ContractError. Nothing of the wheels is run.
+    Raises WheelError for a file that is not a wheel, and ContractError for a contract that cannot
+    be read. Runs no code from the wheels.
     Thread safety: safe on shared objects.
     """
     contract = read_contract(Path(expect)) if expect is not None else None
@@ -86,7 +88,7 @@ def _files(paths: Iterable[str]) -> list[Path]:
 
 
 def choose(interpreter: Interpreter, platform: str, wheels: Iterable[Wheel]) -> Wheel | None:
-    """Choose as pip does among wheels of one version: by the best tag, then by build number."""
+    """Choose among wheels of one version as pip does: by the best tag, then by build number."""
     ranks = accepted(interpreter, platform)
     serving = [wheel for wheel in wheels if wheel.serves(interpreter, platform)]
     return max(
@@ -126,7 +128,7 @@ def _lay_out(wheels: Sequence[Wheel], contract: Contract | None) -> Release:
 
 
 def _named(wheels: Iterable[Wheel]) -> Iterator[Interpreter]:
-    """The interpreters whose own ABI a wheel is tagged with."""
+    """Yield the interpreters for whose own ABI there is a wheel."""
     for tag in {tag for wheel in wheels for tag in wheel.tags}:
         if tag.abi.startswith("cp3") and tag.abi.removesuffix("t").removeprefix("cp").isdigit():
             yield parse_interpreter(tag.abi)
@@ -142,7 +144,7 @@ def _breaches(contract: Contract, wheels: Sequence[Wheel]) -> Iterator[Problem]:
     releases = sorted({f"{wheel.distribution} {wheel.version}" for wheel in wheels})
     if len(releases) > 1:
         yield Problem(
-            kind="extra", subject=", ".join(releases), detail="a contract is about one release"
+            kind="extra", subject=", ".join(releases), detail="a contract covers one release only"
         )
     used = set()
     for (interpreter, platform), abi in contract.cells.items():
@@ -152,17 +154,19 @@ def _breaches(contract: Contract, wheels: Sequence[Wheel]) -> Iterator[Problem]:
             yield Problem(kind="hole", subject=cell, detail="no wheel")
         elif wheel.abi != abi:
             yield Problem(
-                kind="hole", subject=cell, detail=f"no wheel for {abi}; pip takes {wheel.file}"
+                kind="hole", subject=cell, detail=f"no wheel for {abi}; pip installs {wheel.file}"
             )
         else:
             used.add(wheel.file)
     for wheel in wheels:
         if wheel.file not in used:
-            yield Problem(kind="extra", subject=wheel.file, detail="fills no cell of the contract")
+            yield Problem(
+                kind="extra", subject=wheel.file, detail="belongs to no cell of the contract"
+            )
 
 
 def exit_code(result: Result) -> int:
-    """Tell whether something is wrong, or there was no wheel."""
+    """Return FAILED if there are problems, NOTHING_CHECKED if there was no wheel."""
     if result["problems"]:
         return exit_codes.FAILED
     return exit_codes.OK if result["releases"] else exit_codes.NOTHING_CHECKED

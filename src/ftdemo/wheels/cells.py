@@ -1,7 +1,7 @@
-"""The cells of the matrix: interpreters and platforms, and the tags that an installer accepts.
+"""The cells of the matrix: pairs of interpreter and platform, with the tags that pip accepts.
 
-Named as in the build identifiers of cibuildwheel: cp314t-manylinux_x86_64 is a cell. The tags and
-their order are those of packaging.tags, which pip uses.
+A cell has the name of cibuildwheel's build identifier, such as cp314t-manylinux_x86_64. The tags
+and their order come from packaging.tags, which pip uses.
 """
 
 import re
@@ -13,37 +13,37 @@ from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 
 INTERPRETER = re.compile(r"^cp3(?P<minor>\d+)(?P<threaded>t?)$", re.ASCII)
 LEGACY_MANYLINUX = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
-# Newer than any there is, so that no wheel is passed over for asking for too much.
+# Newer than any release, so that no wheel is rejected because it requires a newer system.
 GLIBC, MUSL, MACOS = 99, 9, 40
 
 
 class Interpreter(NamedTuple):
-    """A build of CPython: its minor version, and whether it can do without the GIL."""
+    """A build of CPython: its minor version, and whether it is free-threaded."""
 
     minor: int
     threaded: bool
 
     @property
     def name(self) -> str:
-        """Such as cp314t; also the tag of its own ABI."""
+        """The name, such as cp314t, which is also the tag of its own ABI."""
         return f"cp3{self.minor}{'t' * self.threaded}"
 
     @property
     def version(self) -> str:
-        """Such as 3.14t."""
+        """The version, such as 3.14t."""
         return self.name.replace("cp3", "3.", 1)
 
 
 def parse_interpreter(name: str) -> Interpreter:
-    """Make an Interpreter of its name. Raises ValueError."""
+    """Parse the name of an interpreter. Raises ValueError."""
     match = INTERPRETER.match(name)
     if match is None:
-        raise ValueError(f"no interpreter is called {name!r}; one is called 'cp314t'")
+        raise ValueError(f"not an interpreter: {name!r}; write one as 'cp314t'")
     return Interpreter(int(match["minor"]), bool(match["threaded"]))
 
 
 def platform_of(tag: str) -> list[str]:
-    """Name the platforms that a platform tag is for: a universal2 wheel is for two."""
+    """Return the platforms of a platform tag: universal2 is two platforms."""
     for pattern, family in (
         (r"manylinux(?:_2_\d+|1|2010|2014)_(\w+)$", "manylinux"),
         (r"musllinux_1_\d+_(\w+)$", "musllinux"),
@@ -54,11 +54,11 @@ def platform_of(tag: str) -> list[str]:
             return ["macosx_x86_64", "macosx_arm64"]
         if match:
             return [f"{family}_{match[1]}"]
-    return [tag]  # win_amd64, linux_x86_64 (which PyPI does not take), any, ...
+    return [tag]  # win_amd64, linux_x86_64 (which PyPI rejects), any, ...
 
 
 def platform_tags(platform: str) -> Iterator[str]:
-    """Give the platform tags that an up-to-date system of that platform accepts, best first."""
+    """Yield the platform tags that an up-to-date system of that platform accepts, best first."""
     family, _, arch = platform.partition("_")
     if family == "manylinux":
         for minor in range(GLIBC, 4, -1):
@@ -75,7 +75,7 @@ def platform_tags(platform: str) -> Iterator[str]:
 
 @cache
 def accepted(interpreter: Interpreter, platform: str) -> dict[Tag, int]:
-    """Give the tags that the interpreter accepts on the platform, with their rank; 0 is best."""
+    """Return the tags that the interpreter accepts on the platform, with ranks; 0 is best."""
     version = (3, interpreter.minor)
     platforms = list(platform_tags(platform))
     own = cpython_tags(version, [interpreter.name], platforms)

@@ -1,15 +1,15 @@
-"""The contract: a TOML file that says which cells a release must fill.
+"""The contract: a TOML file that lists the cells for which a release must have a wheel.
 
-    [[cells]]                       # one table for every set of interpreters by platforms
+    [[cells]]                       # every combination of these interpreters and platforms
     interpreters = ["cp314", "cp314t"]
     platforms = ["manylinux_x86_64", "win_amd64"]
 
     [[cells]]
     interpreters = ["cp316", "cp316t"]
     platforms = ["manylinux_x86_64"]
-    abi = "abi3.abi3t"              # without it: the interpreter's own, cp314t for cp314t
+    abi = "abi3.abi3t"              # default: the interpreter's own ABI, cp314t for cp314t
 
-A top-level `allow`, a list of patterns as in fnmatch, names sources and tests that wheels may hold.
+A top-level `allow`, a list of fnmatch patterns, lists sources and tests that wheels may contain.
 """
 
 import tomllib
@@ -24,7 +24,7 @@ class ContractError(Exception):
 
 
 class Contract(NamedTuple):
-    """What a release must have. cells: interpreter and platform, and the ABI of the wheel."""
+    """What a release must contain. cells maps (interpreter, platform) to the ABI of the wheel."""
 
     cells: dict[tuple[Interpreter, str], str]
     allow: list[str]
@@ -43,7 +43,7 @@ def _parse(content: dict[str, object]) -> Contract:
     _know(content, {"cells", "allow"})
     tables = content.get("cells")
     if not isinstance(tables, list) or not tables:
-        raise ValueError("there must be a table [[cells]]")
+        raise ValueError("there must be at least one table [[cells]]")
     cells: dict[tuple[Interpreter, str], str] = {}
     for table in tables:
         if not isinstance(table, dict):
@@ -55,7 +55,7 @@ def _parse(content: dict[str, object]) -> Contract:
         for interpreter in map(parse_interpreter, _strings(table, "interpreters")):
             for platform in _strings(table, "platforms"):
                 if (interpreter, platform) in cells:
-                    raise ValueError(f"twice: {interpreter.name}-{platform}")
+                    raise ValueError(f"listed twice: {interpreter.name}-{platform}")
                 cells[interpreter, platform] = abi or interpreter.name
     return Contract(cells, _strings(content, "allow") if "allow" in content else [])
 

@@ -1,4 +1,4 @@
-"""The wheel matrix as people read it."""
+"""The report for people: the wheel matrix."""
 
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +10,7 @@ from ftdemo.wheels.wheel import abi_tag
 
 
 def print_matrix(result: Result) -> None:
-    """Print the matrix of each release, the wheels that it refers to, holes and problems."""
+    """Print the matrix of each release, its wheels and holes, and all problems."""
     blocks: list[str | Table] = []
     for release in result["releases"]:
         blocks += _release(release)
@@ -42,8 +42,10 @@ def _release(release: Release) -> list[str | Table]:
     files = [f"[{number}] {wheel}" for wheel, number in numbers.items()]
     holes = release["holes"]
     return [
-        f"{release['distribution']} {release['version']}: the wheel that pip takes",
+        f"{release['distribution']} {release['version']}: the wheel that pip installs",
         matrix,
         "\n".join(files),
-        f"{len(holes)} holes: {', '.join(holes)}" if holes else "no holes",
+        f"no wheel for {', '.join(holes)}"
+        if holes
+        else "a wheel for every interpreter and platform",
     ]

@@ -1,4 +1,4 @@
-"""One wheel file: what its name says, what it holds, and whether the two agree."""
+"""One wheel file: its name, its contents, and whether they agree."""
 
 import email.parser
 import email.policy
@@ -24,7 +24,7 @@ STABLE_ABI = re.compile(r"^(?P<abi>abi3t?)\b")
 ARCHITECTURE = re.compile(
     r"\b(?:x86_64|aarch64|i[36]86|armv7l|ppc64le|s390x|riscv64)(?=-linux)|win_\w+|win32"
 )
-# All that a tag can be asked about: abi3 and abi3t have no upper end.
+# The interpreters for which tags are compared; abi3 and abi3t have no upper limit.
 INTERPRETERS = [
     *(Interpreter(minor, threaded=False) for minor in range(8, 18)),
     *(Interpreter(minor, threaded=True) for minor in range(13, 18)),
@@ -32,16 +32,16 @@ INTERPRETERS = [
 
 
 def abi_tag(file: str) -> str:
-    """Give the ABI tag in the name of a wheel file."""
+    """Return the ABI tag in the name of a wheel file."""
     return file.removesuffix(".whl").split("-")[-2]
 
 
 class WheelError(Exception):
-    """There is no such file, or it is no wheel; the message says which."""
+    """The file does not exist or is not a wheel; the message says which."""
 
 
 class Problem(TypedDict):
-    """What is wrong, with which wheel or cell. kind: hole, extra, sources, tests or tag."""
+    """A problem with a wheel or cell. kind is hole, extra, sources, tests or tag."""
 
     kind: str
     subject: str
@@ -49,7 +49,7 @@ class Problem(TypedDict):
 
 
 class Wheel(NamedTuple):
-    """A wheel file. tags are those of its name, declared those of the WHEEL file in it."""
+    """A wheel file. tags come from its name, declared from the WHEEL file in it."""
 
     file: str
     distribution: str
@@ -67,16 +67,16 @@ class Wheel(NamedTuple):
 
     @property
     def abi(self) -> str:
-        """The ABI tag as in the name of the file, such as abi3.abi3t."""
+        """The ABI tag in the name of the file, such as abi3.abi3t."""
         return abi_tag(self.file)
 
     def serves(self, interpreter: Interpreter, platform: str) -> bool:
-        """Whether an installer may take it for that interpreter on that platform."""
+        """Tell whether pip may install it for that interpreter on that platform."""
         fits = bool(self.tags.intersection(accepted(interpreter, platform)))
         return fits and self.allows(interpreter)
 
     def allows(self, interpreter: Interpreter) -> bool:
-        """Whether its Requires-Python has that version."""
+        """Tell whether its Requires-Python includes that version."""
         return self.requires_python.contains(f"3.{interpreter.minor}", prereleases=True)
 
 
@@ -104,26 +104,26 @@ def read_wheel(path: Path) -> Wheel:
 
 
 def _headers(archive: zipfile.ZipFile, ending: str) -> email.message.EmailMessage:
-    """Parse the file of that ending, one folder deep, as PEP 427 has it."""
+    """Parse the file with that ending, which PEP 427 places one folder deep."""
     names = [name for name in archive.namelist() if name.endswith(ending) and name.count("/") == 1]
     if len(names) != 1:
-        raise zipfile.BadZipFile(f"{len(names)} files are called *{ending}, not one")
+        raise zipfile.BadZipFile(f"it has {len(names)} files named *{ending}, not one")
     parser = email.parser.BytesParser(policy=email.policy.default)
     return parser.parsebytes(archive.read(names[0]), headersonly=True)
 
 
 def wrong_tags(wheel: Wheel) -> Iterator[Problem]:
-    """Say where the name of a wheel promises what the files in it do not keep."""
+    """Yield a problem for each tag that does not match the files in the wheel."""
     if wheel.declared != wheel.tags:
         inside = ", ".join(sorted(map(str, wheel.declared))) or "nothing"
         yield Problem(
-            kind="tag", subject=wheel.file, detail=f"renamed: the WHEEL file in it says {inside}"
+            kind="tag", subject=wheel.file, detail=f"renamed: its WHEEL file says {inside}"
         )
     modules = defaultdict(list)
     for name in wheel.contents:
         path = PurePosixPath(name)
         match = EXTENSION.match(path.name)
-        # A shared library that is no module (libfoo.so.2, foo.libs/...) fits no pattern.
+        # Shared libraries that are not modules (libfoo.so.2, foo.libs/...) are ignored.
         if match and not path.parts[0].endswith(".libs"):
             modules[path.parent / match["module"]].append((name, match["abi"] or ""))
     promised = [i for i in INTERPRETERS if any(wheel.serves(i, p) for p in wheel.platforms)]
@@ -132,7 +132,7 @@ def wrong_tags(wheel: Wheel) -> Iterator[Problem]:
         names = ", ".join(name for name, _ in files)
         if unserved:
             detail = (
-                f"{names} does not load in {unserved[0].version}, which the wheel is tagged for"
+                f"{names} does not load in {unserved[0].version}, which a tag of the wheel names"
             )
             yield Problem(kind="tag", subject=wheel.file, detail=detail)
         for name, abi in files:
@@ -142,7 +142,7 @@ def wrong_tags(wheel: Wheel) -> Iterator[Problem]:
 
 
 def _loads(interpreter: Interpreter, abi: str) -> bool:
-    """Whether an interpreter looks for extensions of that ABI, as said between the dots."""
+    """Tell whether an interpreter loads extensions with that ABI in their file name."""
     own = OWN_ABI.match(abi)
     if own:
         return interpreter == (int(own["minor"]), bool(own["threaded"]))
@@ -153,7 +153,7 @@ def _loads(interpreter: Interpreter, abi: str) -> bool:
 
 
 def strays(wheel: Wheel, allowed: Collection[str]) -> Iterator[Problem]:
-    """Name sources and tests in a wheel that are not matched by the patterns in allowed."""
+    """Yield a problem for each source and test in a wheel that no pattern in allowed matches."""
     for name in wheel.contents:
         path = PurePosixPath(name)
         if any(fnmatchcase(name, pattern) for pattern in allowed):

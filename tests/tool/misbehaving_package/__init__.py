@@ -127,12 +127,12 @@ for descriptor in range(20):
         "error", detail="importing misbehaving.broken: raised ValueError: as broken as can be"
     ),
     "legacy.inside": Case(
-        "fail", ("undeclared",), detail="importing misbehaving.legacy does it already"
+        "fail", ("undeclared",), detail="importing misbehaving.legacy already enables the GIL"
     ),
     "legacy.undeclared_inside": Case(
         "fail",
         ("undeclared", "legacy.undeclared_inside"),
-        detail="importing misbehaving.legacy does it already",
+        detail="importing misbehaving.legacy already enables the GIL",
         declares=False,
     ),
 }

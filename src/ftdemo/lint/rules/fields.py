@@ -366,7 +366,7 @@ def field_unlocked(source: Source) -> Iterator[Found]:
             continue
         readers = [a for a in places if not a.writes and not a.locked]
         names = list(dict.fromkeys(f"{a.function.name}()" for a in bare))
-        message = f"{field} of {struct} is written with no lock in {', '.join(names[:4])}"
+        message = f"{field} of {struct} is written with no lock in {', '.join(names)}"
         others = list(
             dict.fromkeys(
                 f"{a.function.name}()" for a in readers if f"{a.function.name}()" not in names

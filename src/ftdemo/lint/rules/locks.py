@@ -293,11 +293,13 @@ set(Thing *self, PyObject *value)
 def suspends_section(source: Source) -> Iterator[Found]:
     """Python code, a DECREF, detaching or another lock lets other threads into the section half-way."""
     for function in source.functions:
-        for lock in {
-            o.node: o for e in function.events for o in e.state.locks if o.kind == "section"
-        }.values():
-            inside = [e for e in function.events if any(o.node is lock.node for o in e.state.locks)]
-            yield from _suspended(function, inside, lock)
+        inside: dict[Node, tuple[Lock, list[Event]]] = {}
+        for event in function.events:
+            for lock in event.state.locks:
+                if lock.kind == "section":
+                    inside.setdefault(lock.node, (lock, []))[1].append(event)
+        for lock, events in inside.values():
+            yield from _suspended(function, events, lock)
 
 
 def _suspended(function: Function, inside: list[Event], lock: Lock) -> Iterator[Found]:
@@ -371,11 +373,25 @@ def python_under_mutex(source: Source) -> Iterator[Found]:
             if RUNS_PYTHON.fullmatch(event.name) or DECREF.fullmatch(event.name):
                 if event.name.startswith("PyDict_") and event.name.endswith("String"):
                     continue
+                if DECREF.fullmatch(event.name) and _is_plain(function, event):
+                    continue
                 seen.add(lock.node)
                 yield Found(
                     event.node,
                     f"{event.name}() may run Python code under {lock.name} of line {source.line(lock.node.start)}",
                 )
+
+
+PLAIN = re.compile(r"Py(Long|Float|Bool|Unicode|Bytes)_From\w+")
+
+
+def _is_plain(function: Function, event: Event) -> bool:
+    """Whether an object is a number or a text made here, whose end runs no Python code."""
+    name = strip(event.arguments[0]).text if event.arguments else ""
+    values = function.values.get(name, [])
+    return bool(values) and all(
+        value.kind == "call_expression" and PLAIN.fullmatch(called_name(value)) for value in values
+    )
 
 
 def _mutex(state: State) -> Lock | None:
@@ -451,6 +467,12 @@ def lock_held_mismatch(source: Source) -> Iterator[Found]:
                     yield Found(event.node, f"{event.name}() is called with no lock held")
 
 
+def _is_looked_at(node: Node) -> bool:
+    """Whether a lock is an argument of PyMutex_IsLocked(), which takes nothing."""
+    call = node.up("call_expression")
+    return call is not None and called_name(call) == "PyMutex_IsLocked"
+
+
 @rule(
     "error",
     source=f"{DOCS}#python-critical-section-api",
@@ -476,5 +498,5 @@ def object_mutex(source: Source) -> Iterator[Found]:
     """An object's own lock is CPython's: taken directly, it deadlocks with the sections of others."""
     for node in source.nodes("field_expression"):
         field = node.get("field")
-        if field is not None and field.text == "ob_mutex":
+        if field is not None and field.text == "ob_mutex" and not _is_looked_at(node):
             yield Found(node, "ob_mutex is for critical sections alone")

@@ -295,9 +295,15 @@ def mt_unsafe_libc(source: Source) -> Iterator[Found]:
     for function in source.functions:
         if function.during_init:
             continue
+        told = set()
         for event in function.events:
             name = event.name.removeprefix("std::")
-            if event.kind != "call" or name not in UNSAFE_LIBC or name in source.by_name:
+            if (
+                name in told
+                or event.kind != "call"
+                or name not in UNSAFE_LIBC
+                or name in source.by_name
+            ):
                 continue
             called = event.node.get("function")
             if called is None or called.kind == "field_expression":
@@ -305,6 +311,7 @@ def mt_unsafe_libc(source: Source) -> Iterator[Found]:
             if not function.is_locked(event.state) or (
                 event.state.detached == 2 and not event.state.locks
             ):
+                told.add(name)
                 yield Found(
                     event.node,
                     f"{name}() is not safe to call in two threads at once",
