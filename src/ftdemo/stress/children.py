@@ -106,7 +106,7 @@ def _limit(last: Line) -> float:
 
 
 def _busy() -> float:
-    """How many threads want each core: on a busy machine, what is slow must not look like a hang."""
+    """How many threads want each core: where many do, what is slow must not look like a hang."""
     if not hasattr(os, "getloadavg"):
         return 1.0
     return min(max(os.getloadavg()[0] / interpreter.cores(), 1.0), 8.0)
