@@ -19,7 +19,7 @@ import misbehaving_package
 import pytest
 
 from ftdemo.check import TargetError, check, probe, targets
-from ftdemo.check.child import import_in_child
+from ftdemo.check.children import import_in_child
 from ftdemo.interpreter import FREE_THREADED
 from ftdemo.processes import run_python
 

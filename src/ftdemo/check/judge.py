@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ftdemo.check.child import AnyStep, StepResult, import_in_child
+from ftdemo.check.children import AnyStep, StepResult, import_in_child
 
 
 class Module(NamedTuple):

@@ -4,7 +4,7 @@ It imports as few modules as possible, from the standard library only. A module 
 imports is already in sys.modules when a target is imported, so a target that forgot to import it
 would pass here and fail for its users. For this reason it uses neither json nor signal, which
 import re, enum and more. It imports nothing from ftdemo, which would load an extension module.
-child.py starts it and writes a request to its stdin, in marshal's format.
+children.py starts it and writes a request to its stdin, in marshal's format.
 
 It writes each line of its report to a file that it opens by name. So a target may print anything,
 close all file descriptors or replace anything in sys, and does not change its verdict.

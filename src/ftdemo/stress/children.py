@@ -97,7 +97,7 @@ def run(
 # The package may have been found on a path that only this process has.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from ftdemo.stress.child import main; main()"
+    "from ftdemo.stress.probe import main; main()"
 )
 
 

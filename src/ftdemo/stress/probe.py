@@ -1,6 +1,6 @@
 """The program that drives one subject. It runs in an interpreter of its own, with the GIL off.
 
-`python -X gil=0 -m ftdemo.stress.child REQUEST REPORT`: reads a request (JSON), and appends lines
+`python -X gil=0 -m ftdemo.stress.probe REQUEST REPORT`: reads a request (JSON), and appends lines
 (JSON) to the report. It opens the report by name for each line, so that what is driven may close
 descriptors or print. Each step is announced before it runs: a crash is blamed on the last one.
 """
