@@ -255,6 +255,7 @@ class Driver:
         kind: Kind = "hang" if ending.kind == "hang" else "crash"
         outcome = self._error(ending)
         so_many = threads or len(labels)
+        self._meetings += 1  # that the child did not live to report
         self._candidates.append(_Candidate(kind, tuple(labels), so_many, outcome, malloc))
 
     def _is_fine_in_turn(self, ending: Ending, labels: list[str]) -> bool:
