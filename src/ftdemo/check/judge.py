@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Modules to decide: by importing one after the other, or by one step in its own child."""
+    """Modules that have no verdict yet. If alone is set, import only that step, in its own child."""
 
     names: Sequence[str]
     alone: str | None = None
@@ -73,7 +73,8 @@ class Judge:
             good = result.gil_on is False and result.raised is None
             decided = [n for n in pending if (n == step if good else _is_within(n, step))]
             pending = [name for name in pending if name not in decided]
-            # Only packages that contain this step came before it, so this child was its own.
+            # If nothing but its parent packages was imported before it, this step had the child to
+            # itself.
             alone = all(_is_within(step, earlier) for earlier in steps[:number])
             if good or alone:
                 outcomes += self._outcomes(decided, step, result)
