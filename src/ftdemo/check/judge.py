@@ -31,7 +31,7 @@ class Outcome(NamedTuple):
 
 
 class Task(NamedTuple):
-    """Modules that have no verdict yet. If alone is set, import only that step, in its own child."""
+    """Modules that have no verdict yet. If alone is set, import only that step in a new child."""
 
     names: Sequence[str]
     alone: str | None = None

@@ -63,7 +63,8 @@ def processes_gain(count: int) -> float:
     def seconds_for(of: int) -> float:
         command = [sys.executable, "-I", "-S", "-c", WORKER]
         pipe = subprocess.PIPE
-        # In this process's group: they then get the same share of the cores as the threads.
+        # Not processes.start(), which makes a new session: Linux may divide the cores by session,
+        # and these processes must get the same share as the threads.
         workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(of)]
 
         def tell_and_wait() -> None:

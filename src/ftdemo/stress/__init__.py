@@ -1,7 +1,8 @@
-"""Stress: what goes wrong when threads share the objects of an extension.
+"""Stress: find out what goes wrong when threads share the objects of an extension.
 
-Two operations on one object, at the same time, must come to what one order of them, one after the
-other, comes to. The object itself is the oracle.
+Operations that run on one object at the same time must have the same result as running them one
+after the other, in some order. The expected results come from the object itself, called by one
+thread at a time.
 """
 
 from pathlib import Path
@@ -24,4 +25,4 @@ __all__ = [
     "stress",
 ]
 
-SCHEMA = Path(__file__).with_name("schema.json")  # of what `ftdemo stress --json` prints
+SCHEMA = Path(__file__).with_name("schema.json")  # describes the output of `ftdemo stress --json`

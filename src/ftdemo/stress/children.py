@@ -1,4 +1,4 @@
-"""Children that drive: how one is started, listened to, and what its end means."""
+"""Run one child: start probe.py in a new interpreter, read its report, and judge how it ended."""
 
 import json
 import os
@@ -16,19 +16,20 @@ from ftdemo import interpreter, processes
 
 SANITIZED = "-fsanitize=thread" in str(sysconfig.get_config_var("CFLAGS"))
 _SLOWER = 10 if SANITIZED else 1
-START = 30.0 * _SLOWER  # seconds that a child may take until it says something
-TRY = 2.0 * _SLOWER  # seconds for an operation that is tried by one thread
-STEP = 4.0 * _SLOWER  # seconds for a batch of meetings, which should take a tenth of one
+START = 30.0 * _SLOWER  # seconds until the first line of a child's report
+TRY = 2.0 * _SLOWER  # seconds for an operation that one thread tries
+STEP = 4.0 * _SLOWER  # seconds for a batch of meetings, which should take 0.1 s
 MOST_WAITS = 10  # times the limit, for a child that has had little time on a core
-LOOK = 0.01  # seconds between looks at a report
+LOOK = 0.01  # the interval, in seconds, at which a report is checked for progress
 
 Line = list[Any]
 
 
 class Ending(NamedTuple):
-    """How a child ended: what it said last, and what it, or CPython for it, wrote to stderr.
+    """How a child ended. last is the last line of its report, errors what it wrote to stderr.
 
-    kind is "done", "crash", "hang", "exit", or "error" for an exception of Python's.
+    kind is "done", "crash", "hang", "exit", or "error" for an uncaught Python exception. words
+    describes the end for people.
     """
 
     kind: str
@@ -48,9 +49,9 @@ def run(
     stop: threading.Event,
     malloc: str | None = None,
 ) -> Ending:
-    """Run a child to its end; say gets each line of its report as it comes.
+    """Run a child to its end, and call say with each line of its report as it arrives.
 
-    Raises StoppedError once stop is set.
+    Raises StoppedError when stop is set.
     """
     environment = processes.clean_environment() | {"PYTHONHASHSEED": "0"}
     environment.pop("PYTHONMALLOC", None)
@@ -94,7 +95,7 @@ def run(
     return Ending("exit", words, last, written)
 
 
-# The package may have been found on a path that only this process has.
+# Sets sys.path first: ftdemo may be on a path that only this process has.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
     "from ftdemo.stress.probe import main; main()"
@@ -106,14 +107,14 @@ def _limit(last: Line) -> float:
 
 
 def _busy() -> float:
-    """How many threads want each core: where many do, what is slow must not look like a hang."""
+    """Return the load per core, from 1 to 8: on a busy machine, slow must not look like a hang."""
     if not hasattr(os, "getloadavg"):
         return 1.0
     return min(max(os.getloadavg()[0] / interpreter.cores(), 1.0), 8.0)
 
 
 def _cpu_seconds(pid: int) -> float:
-    """The time that a child has had on cores; 0 where the system does not tell."""
+    """Return the CPU time of a child; 0 if the system does not tell."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     except OSError:
@@ -127,7 +128,7 @@ def _listen(
     say: Callable[[Line], None],
     stop: threading.Event,
 ) -> tuple[int | None, Sequence[Line]]:
-    """Wait for the end of a child; its status is None where it made no progress for too long."""
+    """Return the exit status, or None after too long without progress; and the report."""
     lines: list[Line] = []
     read = 0
     deadline = time.monotonic() + START
@@ -151,7 +152,7 @@ def _listen(
             deadline = time.monotonic() + _limit(lines[-1] if lines else ["start"])
             started, waits = _cpu_seconds(process.pid), 0
         elif status is None and time.monotonic() > deadline:
-            # On a busy machine, a child that goes on may have had little time on a core.
+            # On a busy machine, a child may have had little CPU time: wait longer.
             limit = _limit(lines[-1] if lines else ["start"])
             had = _cpu_seconds(process.pid) - started
             if not limit / 100 < had < limit or waits >= MOST_WAITS:
@@ -165,7 +166,7 @@ def _listen(
 
 
 def error_text(errors: str) -> str:
-    """The part of what a child wrote to stderr that says what went wrong: a dozen lines."""
+    """Return the dozen lines of a child's stderr that say what went wrong."""
     lines = errors.splitlines()
     start = next(
         (

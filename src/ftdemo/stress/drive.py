@@ -1,4 +1,4 @@
-"""One way to make the objects of a type: find operations, drive them, and confirm what is seen."""
+"""Drive the objects that one constructor makes: find operations, run them, confirm findings."""
 
 import shlex
 import threading
@@ -12,9 +12,9 @@ from ftdemo.stress.children import Ending, Line, error_text
 from ftdemo.stress.results import FEW, KINDS, Counts, Finding, Kind
 from ftdemo.stress.session import Subject, TargetSession
 
-MOST_RESTARTS = 40  # of the child of one subject, each after a crash or a hang
-MOST_CONFIRMED = 10  # findings of one subject that are not atomic
-MOST_CRASHES = 2  # and crashes, and hangs, each
+MOST_RESTARTS = 40  # children per subject; each new one follows a crash or a hang
+MOST_CONFIRMED = 10  # findings per subject of the kind not-atomic
+MOST_CRASHES = 2  # findings per subject of each other kind
 MOST_ENDS: dict[Kind, int] = {
     "crash": 8,
     "hang": 2,
@@ -22,7 +22,7 @@ MOST_ENDS: dict[Kind, int] = {
 CONFIRM_SECONDS = 2.0
 CONTROL_SECONDS = 0.5
 MOST_TRIALS = 16  # to reduce a crash
-MALLOC_SHARE = 0.15  # of the time, with allocators that show what was freed
+MALLOC_SHARE = 0.15  # of the time, with PYTHONMALLOC=debug, which overwrites freed memory
 
 UNSHARED = ("compatible", "safe on distinct objects")
 FOR_CRASHES = "sharing is not promised ({}): only crashes count"
@@ -31,7 +31,7 @@ REFUSED = "raises RuntimeError or BufferError while another thread uses it, and 
 
 
 class _Candidate(NamedTuple):
-    """What a child has seen, to be confirmed in another."""
+    """A finding of one child, which another child must confirm."""
 
     kind: Kind
     labels: tuple[str, ...]
@@ -43,7 +43,7 @@ class _Candidate(NamedTuple):
 
 
 class _Shown(NamedTuple):
-    """What a burst showed: what came of it, how often in how many meetings, and how to call it."""
+    """A confirmed finding: its outcome, seen in how many of how many meetings, and its kind."""
 
     outcome: dict[str, Any]
     seen: int
@@ -57,7 +57,7 @@ def until_done(
     heard: Callable[[Line], None],
     stop: threading.Event,
 ) -> Ending:
-    """Run a child; where an attempt ends it, put that aside and run another."""
+    """Run a child. If an attempt ends it, add the attempt to aside and run another child."""
     for _ in range(MOST_RESTARTS):
         ending = children.run({**request, "aside": aside}, say=heard, stop=stop)
         if ending.kind == "done" or ending.last[0] != "try" or ending.last[1] in aside:
@@ -76,7 +76,7 @@ def _why_aside(ending: Ending) -> str:
 
 
 class Driver:
-    """One way to make the objects of a subject."""
+    """Drives the objects of a subject that one constructor makes."""
 
     def __init__(self, parent: TargetSession, subject: Subject) -> None:
         self._of = parent
@@ -93,11 +93,11 @@ class Driver:
         self._pairs: set[tuple[str, ...]] = set()
         self._meetings = 0
         self._candidates: list[_Candidate] = []
-        self._races: set[str] = set()  # where ThreadSanitizer saw one
+        self._races: set[str] = set()  # source lines with a report of ThreadSanitizer
         self._hung: Counter[str] = Counter()
 
     def survey(self) -> bool:
-        """Find the operations; False where there are none."""
+        """Find the operations; return False if there are none."""
         derived: dict[str, str] = {}
 
         def heard(line: Line) -> None:
@@ -121,7 +121,7 @@ class Driver:
         return bool(self._operations or self._settings.pair)
 
     def drive(self, seconds: float) -> None:
-        """Drive the operations, or those that are named, for so many seconds; confirm findings."""
+        """Drive the operations, or only those of --pair, for seconds; then confirm the findings."""
         settings = self._settings
         try:
             if settings.pair:
@@ -148,7 +148,7 @@ class Driver:
             self._run.add_type(counts, self.aside)
 
     def _heed_levels(self) -> None:
-        """Heed what documentation promises: of a method first, else of its type."""
+        """Apply the documented thread-safety level of each method, or else of the type."""
         driven = []
         for operation in self._operations:
             level = operation["level"] or self._level
@@ -175,7 +175,7 @@ class Driver:
     def _drive_once(
         self, seconds: float, only: str | None, malloc: str | None
     ) -> tuple[float, Ending | None]:
-        """Run a child until it is done, or gone; give the share of time that it took."""
+        """Run a child; return the share of seconds that it used, and its Ending if it failed."""
         spent = 0.0
         begun: Line = []
 
@@ -234,7 +234,7 @@ class Driver:
         return spent, ending
 
     def _blame(self, ending: Ending, begun: Line, malloc: str | None) -> None:
-        """Blame what the child began last: a race, or a fault that needs none."""
+        """Blame the last step of a child: a race, or a bug that occurs without one."""
         _, phase, labels, threads, _ = begun
         self._done.add(tuple(labels))
         what = " | ".join(labels)
@@ -255,13 +255,13 @@ class Driver:
         kind: Kind = "hang" if ending.kind == "hang" else "crash"
         outcome = self._error(ending)
         so_many = threads or len(labels)
-        self._meetings += 1  # that the child did not live to report
+        self._meetings += 1  # the meeting that the child could not report
         self._candidates.append(_Candidate(kind, tuple(labels), so_many, outcome, malloc))
 
     def _is_fine_in_turn(self, ending: Ending, labels: list[str]) -> bool:
-        """Whether a crash does not come again when threads take turns in a new child.
+        """Tell whether a crash does not recur when threads take turns in a new child.
 
-        Then a race before it has broken the heap.
+        In that case an earlier race has corrupted the heap.
         """
         if ending.kind != "crash":
             return False
@@ -278,9 +278,10 @@ class Driver:
     # Confirming.
 
     def _confirm_all(self, seconds: float) -> None:
-        """Confirm what was seen, the gravest first, until the time is over.
+        """Confirm the candidates, the worst first, until the time is over.
 
-        What crashes in one pair crashes in others, too: one finding for an operation will do.
+        An operation that crashes in one pair crashes in others, too: one finding per operation is
+        enough.
         """
         deadline = time.monotonic() + max(seconds, CONFIRM_SECONDS)
         confirmed: Counter[str] = Counter()
@@ -317,13 +318,13 @@ class Driver:
                 self._run.tell(self._name)
 
     def _add_unconfirmed(self) -> None:
-        """Report what was seen before the run was stopped, as it was seen."""
+        """Report the candidates as unconfirmed, because the run was stopped."""
         for kind, labels, threads, outcome, _, seen, meetings in self._candidates:
             shown = _Shown({**outcome, "unconfirmed": True}, seen, meetings, kind)
             self._run.add_finding(self._finding(shown, labels, threads))
 
     def _drive_pair(self, seconds: float) -> None:
-        """Drive the operations that are named, for as long as is asked."""
+        """Drive the operations of --pair for seconds."""
         labels, settings = self._settings.pair, self._settings
         finding = None
         if settings.only != "crash" and len(labels) > 1:
@@ -338,7 +339,7 @@ class Driver:
     def _confirm_outcome(
         self, labels: tuple[str, ...], seconds: float, seed: int
     ) -> Finding | None:
-        """Have threads collide in a child of their own, until it is clear what comes of it."""
+        """Confirm an outcome: let threads collide in a new child."""
         told: list[Line] = []
         begun: Line = []
 
@@ -376,7 +377,7 @@ class Driver:
         return self._finding(_Shown(outcome, seen, meetings, kind), labels, len(labels))
 
     def _confirm_burst(self, candidate: _Candidate) -> Finding | None:
-        """Show again, alone, what went wrong; and see that taking turns does not show it."""
+        """Confirm a burst: it fails again in a new child, but not when threads take turns."""
         labels, threads = candidate.labels, candidate.threads
         shown = self._show_again(candidate, labels, threads)
         if shown is None:
@@ -390,7 +391,7 @@ class Driver:
     def _show_again(
         self, candidate: _Candidate, labels: tuple[str, ...], threads: int
     ) -> _Shown | None:
-        """Run a burst until something goes wrong: what it was, and how often in how many."""
+        """Run a burst in a new child until something goes wrong; return that, or None."""
         meetings = 0
         words = ""
 
@@ -436,7 +437,7 @@ class Driver:
         return children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
 
     def _needs_no_race(self, labels: tuple[str, ...], threads: int, malloc: str | None) -> bool:
-        """Whether it also goes wrong when threads take turns, or one thread does it all."""
+        """Tell whether it also fails when threads take turns, or in one thread."""
         broken: list[str] = []
 
         def heard(line: Line) -> None:
@@ -459,7 +460,7 @@ class Driver:
         threads: int,
         shown: _Shown,
     ) -> tuple[tuple[str, ...], int, _Shown]:
-        """Find fewer operations, and fewer threads, that still show it."""
+        """Find fewer operations and threads with which it still fails."""
         trials = 0
         size = len(labels) // 2
         while size >= 1 and trials < MOST_TRIALS:
@@ -514,7 +515,7 @@ class Driver:
 
 
 def _quoted(word: str) -> str:
-    """Quote a word for a shell, in double quotes where it has single ones."""
+    """Quote a word for a shell, in double quotes if it contains single quotes."""
     if "'" in word and not any(character in word for character in '"$`\\!'):
         return f'"{word}"'
     return shlex.quote(word)

@@ -1,4 +1,4 @@
-"""Threads that meet on fresh objects: colliding, taking turns, and in bursts."""
+"""Let threads call fresh objects: at the same time, in turns, and in bursts."""
 
 import contextlib
 import gc
@@ -17,18 +17,18 @@ from ftdemo._stress import Meetings, spin
 from ftdemo.stress.operations import Operation
 from ftdemo.stress.outcomes import Form, Labels, Oracle, form, raised
 
-ORDERS = 24  # of the operations that are asked for, at most
-ASKED_FIRST = 6  # meetings of the oracle for an order, before threads collide
-ASKED_AGAIN = 400  # and over all orders, before an outcome counts
+ORDERS = 24  # the maximum number of orders of the operations that the oracle runs
+ASKED_FIRST = 6  # times that the oracle runs each order before threads collide
+ASKED_AGAIN = 400  # times that it runs all orders, in total, before an outcome counts
 REFUSALS = (("raises", "RuntimeError"), ("raises", "BufferError"))
 LONGEST_PHASE = 1e-3  # seconds
-BURST_CALLS = 50  # of each thread on one object
+BURST_CALLS = 50  # per thread and object
 BURST_OBJECTS = 50
 BURST_SECONDS = 0.1
 
 
 class Crew:
-    """Threads that live as long as the child: the oracle asks the same that collide."""
+    """Threads that live as long as the child: the same threads collide and serve the oracle."""
 
     def __init__(self, size: int) -> None:
         self._jobs: list[queue.SimpleQueue[Callable[[], Any]]] = []
@@ -40,14 +40,14 @@ class Crew:
 
     def _work(self, index: int, jobs: "queue.SimpleQueue[Callable[[], Any]]") -> None:
         if sys.platform == "linux":
-            # A busy system puts both threads on one core, where they never meet.
+            # One core per thread: on a busy system, two could get the same core and never overlap.
             cores = sorted(os.sched_getaffinity(0))
             os.sched_setaffinity(0, {cores[index % len(cores)]})
         while True:
             self._done.put((index, jobs.get()()))
 
     def run(self, jobs: Sequence[Callable[[], Any]]) -> list[Any]:
-        """Run each in a thread, the first always in the same; give what each returned."""
+        """Run each job in its own thread, the first always in the same; return their results."""
         for mine, job in zip(self._jobs, jobs, strict=False):
             mine.put(job)
         results = dict(self._done.get() for _ in jobs)
@@ -55,9 +55,9 @@ class Crew:
 
 
 class Subject(NamedTuple):
-    """What threads share: how it is made, and what shows its state.
+    """How to make the objects that threads share, and how to observe their state.
 
-    make() gives a new object, make_two() gives it with another of its type. observers are
+    make() returns a new object, make_two() a new object and a second one of its type. observers are
     operations that take no other object.
     """
 
@@ -67,7 +67,7 @@ class Subject(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """What came of meetings: how many there were, and in how many of them no order explained it."""
+    """The number of meetings, the number that no order explains, and one of these."""
 
     meetings: int
     seen: int
@@ -76,7 +76,10 @@ class Tally(NamedTuple):
 
 
 def orders(counts: Sequence[int]) -> list[tuple[int, ...]]:
-    """All orders of so many calls a thread, as the thread of each call; at most ORDERS of them."""
+    """Return at most ORDERS orders of calls; counts has the number of calls per thread.
+
+    An order is the thread of each call.
+    """
 
     def rest(left: tuple[int, ...]) -> Iterable[tuple[int, ...]]:
         if not any(left):
@@ -91,7 +94,7 @@ def orders(counts: Sequence[int]) -> list[tuple[int, ...]]:
 
 
 class Match:
-    """One choice of operations, an operation for each thread, and what is known of it."""
+    """One choice of operations, one per thread, with the outcomes that the oracle knows."""
 
     def __init__(
         self,
@@ -105,7 +108,7 @@ class Match:
         self.oracle = Oracle()
         self.asked = 0
         self.meetings = 0
-        self.refused: set[str] = set()  # calls that were sent away, and no harm was done
+        self.refused: set[str] = set()  # calls that the object refused without another effect
         self._without: dict[tuple[tuple[int, ...], ...], Match] = {}
         self._subject = subject
         self._crew = crew
@@ -113,11 +116,14 @@ class Match:
         self.orders = orders([len(operation.steps) for operation in operations])
         self._unexplained: set[Form] = set()
         self._with_other = with_other or any(each.uses_other for each in operations)
-        self.cost = 20e-6  # seconds for a meeting with all that is around it
-        self._longest: float | None = None  # seconds for the longest of the operations
+        self.cost = 20e-6  # seconds for a meeting, with its preparation and evaluation
+        self._longest: float | None = None  # seconds for the slowest operation
 
     def ask(self, times: int) -> None:
-        """Have the threads take turns in every order, so many times each."""
+        """Let the threads take turns in every order, and remember the outcomes.
+
+        times is the number of meetings per order.
+        """
         start = time.perf_counter()
         for order in self.orders:
             self.oracle.learn(order, self._outcomes(times, order=order))
@@ -126,7 +132,7 @@ class Match:
         self.cost = (time.perf_counter() - start) / asked
 
     def _longest_call(self) -> float:
-        """Measure the seconds that the longest of the operations takes, in one thread."""
+        """Measure the seconds that the slowest operation takes in one thread."""
         longest = 0.0
         for operation in self.operations:
             calls: list[Any] = []
@@ -140,7 +146,10 @@ class Match:
         return longest
 
     def collide(self, times: int, seed: int) -> Tally:
-        """Have threads collide on so many fresh objects, and count what no order explains."""
+        """Let threads collide on fresh objects, and count the outcomes that no order explains.
+
+        times is the number of objects.
+        """
         if self._longest is None:
             self._longest = min(max(self._longest_call(), 50e-9), LONGEST_PHASE)
         phase = int((self._longest if seed % 2 else min(self._longest, 100e-9)) / STEP)
@@ -148,7 +157,8 @@ class Match:
         self.meetings += times
         seen = [o for o in outcomes if o in self._unexplained or not self.oracle.explains(o)]
         if seen and not self._unexplained.issuperset(seen):
-            # In batches of the same size: what depends on time is then as old as in the collision.
+            # Batches of the same size: objects are then as old as in the collision, in case their
+            # state depends on time.
             self.ask(max(times, ASKED_AGAIN // len(self.orders)))
             seen = [o for o in seen if not self.oracle.explains(o)]
             seen = [o for o in seen if not self._is_refusal(o)]
@@ -157,9 +167,10 @@ class Match:
         return Tally(times, len(seen), (broken or seen or [None])[0], bool(broken))
 
     def _is_refusal(self, outcome: Form) -> bool:
-        """Whether threads were told that the object is in use, and all else is as without them.
+        """Tell whether calls were refused, and all else is as if they had not been made.
 
-        A RuntimeError or BufferError says so: as from a dict that changes while it is read.
+        A call is refused with a RuntimeError or BufferError: for example, "dict changed size during
+        iteration".
         """
         written, states, _ = outcome
         results = iter(written)
@@ -187,7 +198,7 @@ class Match:
     def _outcomes(
         self, times: int, *, order: tuple[int, ...] = (), phase: int = 0, seed: int = 0
     ) -> list[Form]:
-        """Make objects, have the threads call, and write down what came of each meeting."""
+        """Make objects, let the threads call, and return the outcome of each meeting."""
         shared = []
         scripts: list[list[Any]] = [[] for _ in self.operations]
         for _ in range(times):
@@ -247,12 +258,12 @@ class Match:
         return lambda: meetings.collide(calls, each, phase, seed * 64 + thread + 1)
 
     def expected(self) -> list[Form]:
-        """What the orders come to, each once."""
+        """Return the outcomes of the orders, each once."""
         return list(dict.fromkeys(self.oracle.patterns.values()))
 
 
 def _differences(written: Sequence[Form]) -> Form:
-    """Give for each int how far it is from the one before: serial numbers differ by constants."""
+    """Return the difference of each int to the int before: constant for serial numbers."""
     last = 0
     differences: list[int | None] = []
     for each in written:
@@ -265,24 +276,24 @@ def _differences(written: Sequence[Form]) -> Form:
 
 
 class Numbers:
-    """Numbers that no meeting before has had, of more digits than what Python keeps one int for."""
+    """Numbers that no earlier meeting had, too large to be immortal small ints."""
 
     def __init__(self) -> None:
         self._last = 10**6
 
     def next(self) -> int:
-        """Give a number."""
+        """Return a new number."""
         self._last += 1
         return self._last
 
 
 def observe(subject: Subject, shared: Any, labels: Labels) -> Form:
-    """Write down what every observer shows of an object, in their order."""
+    """Return what every observer shows of an object, in their order."""
     return tuple(observe_one(operation, shared, labels) for operation in subject.observers)
 
 
 def observe_one(operation: Operation, shared: Any, labels: Labels) -> Form:
-    """Write down what one observer shows."""
+    """Return what one observer shows."""
     try:
         function, *arguments = operation.build(shared, None, 0)[0]
         return form(function(*arguments), labels)
@@ -305,7 +316,7 @@ STEP = step_seconds()
 
 
 class Burst:
-    """Many calls at once on one object: of any of the operations, in so many threads."""
+    """Many calls of some operations at the same time, on each of many objects."""
 
     def __init__(
         self,
@@ -322,7 +333,7 @@ class Burst:
         self._number = number
 
     def size(self) -> tuple[int, int]:
-        """How many objects, and calls of each thread on each, take about a tenth of a second."""
+        """Return how many objects, and calls per thread and object, take about BURST_SECONDS."""
         slowest = 1e-7
         for operation in self.operations:
             made = operation.build(*self._subject.make_two(), self._number.next())
@@ -335,7 +346,7 @@ class Burst:
         return max(1, min(BURST_OBJECTS, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
 
     def grows(self, objects: int, calls: int, seed: int) -> str:
-        """See if memory grows with every burst, and does not when threads take turns."""
+        """Return a text if memory grows with every burst, but not when threads take turns."""
 
         def growth(in_turn: bool) -> list[int]:
             sizes = []
@@ -352,9 +363,9 @@ class Burst:
         return ""
 
     def run(self, objects: int, calls: int, seed: int, *, in_turn: bool = False) -> str:
-        """Let the threads loose, or have them take turns; give what is broken, or an empty text.
+        """Let the threads call at the same time, or in turns; return a text if something is broken.
 
-        So many fresh objects, and so many calls a thread on each of them.
+        objects is the number of fresh objects, calls the number of calls per thread and object.
         """
         chance = random.Random(seed)
         shared, witnesses = [], []
@@ -399,7 +410,7 @@ class Burst:
 
 
 def _witnesses(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-    """The arguments that only the calls have: once these are gone, nothing refers to them."""
+    """Return the arguments that only these calls refer to."""
     return [
         call[place]
         for call in calls
@@ -409,7 +420,7 @@ def _witnesses(calls: Iterable[tuple[Any, ...]]) -> list[Any]:
 
 
 def _still_held(witnesses: list[Any]) -> str:
-    """See if anything refers to witnesses besides the list, or if a reference was lost."""
+    """Return a text if a witness has more or fewer references than that of the list."""
     for last in (False, True):
         counts = {sys.getrefcount(witnesses[index]) for index in range(len(witnesses))}
         wrong = counts - {_ALONE}

@@ -1,7 +1,8 @@
-"""Operations, written as Python: `add(1)`, `next(x)`, `x[0] = y`, `reserve(); commit()`.
+"""Parse operations, written as Python: `add(1)`, `next(x)`, `x[0] = y`, `reserve(); commit()`.
 
-x is the object that threads share, y another of its type, n the number of the meeting: `(n, 'a')`
-is a value that no meeting before has seen. A call by name, such as `add(1)`, is a method of x.
+x is the object that threads share, y another object of its type, n the number of the meeting:
+`(n, 'a')` is a value that no earlier meeting had. A call by name, such as `add(1)`, calls a method
+of x.
 """
 
 import ast
@@ -41,14 +42,14 @@ _COMPARE = {
 
 
 class OperationError(ValueError):
-    """The text is no operation; the message says why."""
+    """The text is not an operation; the message says why."""
 
 
 class Operation(NamedTuple):
     """One or more calls that a thread makes, one after the other.
 
-    build(x, y, n) gives them, with new arguments each time. names are the attributes and functions
-    that are called: what documentation and `allow` speak of.
+    build(x, y, n) returns the calls, with new arguments each time. names are the attributes and
+    functions that are called, as the documentation and `allow` name them.
     """
 
     label: str
@@ -58,7 +59,7 @@ class Operation(NamedTuple):
     uses_other: bool
 
     def only(self, kept: Sequence[int]) -> "Operation":
-        """Leave out steps."""
+        """Return an operation with the kept steps only."""
 
         def build(x: Any, y: Any, n: int) -> tuple[Call, ...]:
             calls = self.build(x, y, n)
@@ -68,7 +69,7 @@ class Operation(NamedTuple):
 
     @property
     def takes_nothing(self) -> bool:
-        """Whether it is one call that takes nothing but x."""
+        """Tell whether it is one call without arguments other than x."""
         return len(self.steps) == 1 and _takes_nothing(ast.parse(self.label).body[0])
 
 
@@ -84,7 +85,7 @@ def _takes_nothing(statement: ast.stmt) -> bool:
 
 
 def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
-    """Make an operation of its text; namespace is what names mean, shared is an example of x.
+    """Compile an operation; namespace has the global names, shared is an example of x.
 
     Raises OperationError.
     """
@@ -114,7 +115,7 @@ def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
 def _calls(
     statement: ast.stmt, namespace: dict[str, Any], shared: Any
 ) -> Sequence[tuple[ast.expr, str]]:
-    """Turn a statement into tuples of a callable and its arguments, each with a name."""
+    """Turn a statement into calls: each a callable with its arguments, and its name."""
     match statement:
         case ast.Expr(expression):
             return [_expression(expression, namespace, shared)]
@@ -186,7 +187,7 @@ def _tuple(function: ast.expr, arguments: list[ast.expr], name: str) -> tuple[as
 
 
 def _slice(argument: ast.expr) -> ast.expr:
-    """`1:2` is an expression in a subscript alone."""
+    """Turn `1:2`, which is an expression only in a subscript, into slice(1, 2, None)."""
     if isinstance(argument, ast.Slice):
         parts = [argument.lower, argument.upper, argument.step]
         return ast.Call(_name("slice"), [part or ast.Constant(None) for part in parts], [])
@@ -194,7 +195,7 @@ def _slice(argument: ast.expr) -> ast.expr:
 
 
 class _Load(ast.NodeTransformer):
-    """What was a target is read."""
+    """Turns targets of assignments into expressions."""
 
     def visit(self, node: ast.AST) -> Any:
         if hasattr(node, "ctx"):
@@ -207,7 +208,7 @@ def _name(name: str) -> ast.expr:
 
 
 def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:
-    """Write the same operation with x and y the other way round."""
+    """Return the same operation with x and y swapped."""
 
     class Swap(ast.NodeTransformer):
         def visit_Call(self, node: ast.Call) -> ast.Call:
@@ -224,9 +225,9 @@ def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:
 
 
 def _method(call: ast.expr, namespace: dict[str, Any], shared: Any) -> str | None:
-    """The name of the method of x that a call by name means; None where it is something else.
+    """Return the name of the method of x that this call means; None if it is not one.
 
-    `total(x, y)` is a function that the namespace has, whether or not x has a method of that name.
+    `total(x, y)` calls the function if the namespace has one, even if x has a method of that name.
     """
     match call:
         case ast.Call(ast.Name(name), arguments):

@@ -1,8 +1,8 @@
-"""What came of a meeting, written so that it can be compared, and what orders explain.
+"""Outcomes of meetings, in a form that can be compared, and the oracle that explains them.
 
-A form is a value as nested tuples of plain values. An object is written by its type and a number
-that tells it from other objects of the same outcome, so that forms of equal outcomes are equal,
-whatever the addresses; the objects that threads share are written by their names.
+A form is a value as nested tuples of plain values. It describes an object by its type and by a
+number that distinguishes it from other objects of the same outcome. So equal outcomes have equal
+forms, whatever the addresses. The objects that threads share appear by their names.
 """
 
 import re
@@ -15,9 +15,9 @@ from typing import Any
 
 Form = Any  # nested tuples of str, int and other plain values; or ANY
 
-BOUND = 32  # items that are read of a container or an iterator
+BOUND = 32  # items to read from a container or an iterator
 DEPTH = 4
-MOST_ITEMS = 1000  # of one outcome, however they are nested
+MOST_ITEMS = 1000  # in one outcome, on all levels
 _ADDRESS = re.compile(r"0x[0-9a-fA-F]{6,}")
 _PLAIN = {NoneType, bool, int, complex, type(Ellipsis), type(NotImplemented)}
 _BYTES = (bytearray, memoryview, array)
@@ -25,7 +25,7 @@ _NAMED = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType)
 
 
 class _Any:
-    """Stands in a pattern for what differs between runs of the same order."""
+    """In a pattern: a part that differs between runs of the same order."""
 
     def __repr__(self) -> str:
         return "..."
@@ -35,7 +35,7 @@ ANY = _Any()
 
 
 class Labels:
-    """The objects of one outcome, and what they are called. Keeps them alive."""
+    """The labels of the objects in one outcome. Keeps the objects alive, so ids stay unique."""
 
     def __init__(self, **shared: Any) -> None:
         self._labels: dict[int, Any] = {id(value): name for name, value in shared.items()}
@@ -43,7 +43,7 @@ class Labels:
         self.left = MOST_ITEMS
 
     def of(self, value: Any) -> tuple[Any, bool]:
-        """Give the label of an object, and whether it had one."""
+        """Return the label of an object, and whether it already had one."""
         label = self._labels.get(id(value))
         if label is not None:
             return label, True
@@ -53,12 +53,12 @@ class Labels:
 
 
 def raised(error: BaseException) -> Form:
-    """Write down an exception: its type alone."""
+    """Return the form of an exception: only its type."""
     return ("raises", type(error).__name__)
 
 
 def form(value: Any, labels: Labels, depth: int = DEPTH) -> Form:
-    """Write down a value. Reads iterators, up to a bound."""
+    """Return the form of a value. Reads up to BOUND items of an iterator."""
     kind = type(value)
     if kind in _PLAIN:
         return (kind.__name__, value)
@@ -81,7 +81,7 @@ def form(value: Any, labels: Labels, depth: int = DEPTH) -> Form:
 
 
 def _inside(value: Any, labels: Labels, depth: int) -> Iterator[Form]:
-    """Write down what is in a container or an iterator, up to a bound."""
+    """Yield the forms of up to BOUND items of a container or an iterator."""
     if depth == 0 or labels.left < 0:
         return
     try:
@@ -104,7 +104,7 @@ def _inside(value: Any, labels: Labels, depth: int) -> Iterator[Form]:
 
 
 def generalize(first: Form, second: Form) -> Form:
-    """Make the pattern of two forms: what differs between them is ANY."""
+    """Return the pattern of two forms: parts that differ become ANY."""
     if first == second and type(first) is type(second):
         return first
     if isinstance(first, tuple) and isinstance(second, tuple) and len(first) == len(second):
@@ -113,7 +113,7 @@ def generalize(first: Form, second: Form) -> Form:
 
 
 def matches(pattern: Form, other: Form) -> bool:
-    """Whether a form is what the pattern says, but for what is ANY in it."""
+    """Tell whether a form equals the pattern, except where the pattern has ANY."""
     if pattern is ANY or pattern == other:
         return True
     if isinstance(pattern, tuple) and isinstance(other, tuple) and len(pattern) == len(other):
@@ -122,26 +122,26 @@ def matches(pattern: Form, other: Form) -> bool:
 
 
 class Oracle:
-    """Which outcomes the orders of the operations explain."""
+    """Knows which outcomes some order of the operations explains."""
 
     def __init__(self) -> None:
         self._seen: set[Form] = set()
         self.patterns: dict[tuple[int, ...], Form] = {}
 
     def learn(self, order: tuple[int, ...], outcomes: Iterable[Form]) -> None:
-        """Take what came of one order, each time on fresh objects."""
+        """Add outcomes of one order, each on fresh objects."""
         for outcome in outcomes:
             self._seen.add(outcome)
             pattern = self.patterns.get(order, outcome)
             self.patterns[order] = generalize(pattern, outcome)
 
     def explains(self, outcome: Form) -> bool:
-        """Whether any order comes to this outcome."""
+        """Tell whether some order has this outcome."""
         return outcome in self._seen or any(matches(p, outcome) for p in self.patterns.values())
 
 
 def text(written: Form) -> str:
-    """Write a form for people, as Python would where there is a way."""
+    """Return a form as text for people, like a repr() where possible."""
     if written is ANY:
         return "..."
     if not isinstance(written, tuple):

@@ -1,8 +1,9 @@
-"""The program that drives one subject. It runs in an interpreter of its own, with the GIL off.
+"""The program that drives one subject, in its own interpreter, with the GIL off.
 
-`python -X gil=0 -m ftdemo.stress.probe REQUEST REPORT`: reads a request (JSON), and appends lines
-(JSON) to the report. It opens the report by name for each line, so that what is driven may close
-descriptors or print. Each step is announced before it runs: a crash is blamed on the last one.
+children.py starts it, as `python -X gil=0 -m ftdemo.stress.probe REQUEST REPORT` would. It reads a
+request (JSON), and appends lines (JSON) to the report. It opens the report by name for each line,
+so the target may print anything and close all file descriptors. It announces each step before it
+runs the step: if the child crashes, the last one is to blame.
 """
 
 import faulthandler
@@ -29,18 +30,18 @@ from ftdemo.threadsafety import level_of
 
 FIRST_LOOK = 200  # meetings
 BATCH_SECONDS = 0.1
-MOST_MEETINGS = 2000  # in a batch
-ENOUGH_MEETINGS = 20_000  # to confirm a finding with
-MOST_FINDINGS = 10  # of a subject; then what else there is, is no news
-DEBUG = "PYTHONMALLOC" in os.environ  # what is freed is filled
-LIMIT = 3.0  # seconds for a step, of which each takes a tenth of one
+MOST_MEETINGS = 2000  # per batch
+ENOUGH_MEETINGS = 20_000  # to confirm a finding
+MOST_FINDINGS = 10  # per subject: more would tell nothing new
+DEBUG = "PYTHONMALLOC" in os.environ  # freed memory is overwritten
+LIMIT = 3.0  # seconds for a step, which should take 0.1 s
 
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
 class Reporter:
-    """Writes lines to the report."""
+    """Writes the report."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -48,7 +49,7 @@ class Reporter:
 
     def say(self, *what: Any) -> None:
         """Append a line."""
-        if _getpid() != self._pid:  # the copy that a fork made
+        if _getpid() != self._pid:  # this is the child of a fork
             _exit(0)
         descriptor = _open(self._path, _APPEND, 0o600)
         _write(descriptor, (json.dumps(what) + "\n").encode())
@@ -70,7 +71,7 @@ def list_subjects(request: dict[str, Any], reporter: Reporter) -> None:
 
 
 class Drive:
-    """What a child does with one subject."""
+    """Drives one subject."""
 
     def __init__(self, request: dict[str, Any], reporter: Reporter) -> None:
         self._request = request
@@ -152,7 +153,7 @@ class Drive:
             self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
         self._say("operations", *found, self._survey.aside, self._survey.derived)
 
-    # How much time is gone.
+    # The share of the time that has passed.
 
     def _spent(self) -> float:
         return (time.perf_counter() - self._start) / float(self._request["seconds"])
@@ -183,7 +184,7 @@ class Drive:
                 break
 
     def _all_pairs(self) -> Iterator[tuple[int, tuple[str, ...]]]:
-        """Give pairs with a rank: what writes, and what is called twice, comes first."""
+        """Yield (rank, pair): pairs that write, and pairs of one operation, have a low rank."""
         found = [each for each in self._found if each["collides"]]
         given: set[tuple[str, ...]] = set()
         for one, other in combinations_with_replacement(found, 2):
@@ -202,13 +203,14 @@ class Drive:
 
     def _mirrored(self, label: str) -> str:
         if not self._siblings and not re.search(r"\by\b", label):
-            return label  # nothing of it would change for the other object
+            return label  # y is an independent object: the mirrored operation would do the same
         return mirrored(label, self._survey.namespace, self._example)
 
     def _short_sequences(self) -> Iterator[tuple[str, ...]]:
-        """Give what a few operations make: two calls in each of two threads, one in each of three.
+        """Yield short sequences: two calls in each of two threads, one in each of three or more.
 
-        For a type of many operations there is no time for all; these are drawn.
+        Yields nothing for a type with many operations, for which there is no time for all of them;
+        _draw() chooses some at random.
         """
         labels = [
             each["label"] for each in self._found if each["collides"] and not each["variant_of"]
@@ -223,7 +225,7 @@ class Drive:
             yield (f"{one}; {other}",) * 2
 
     def _all_bursts(self) -> list[tuple[tuple[str, ...], int]]:
-        """All operations together, in so many threads; then each pair that writes, in two."""
+        """Return bursts: each pair that writes, in two threads; all operations, in two or more."""
         labels = tuple(each["label"] for each in self._found)
         if not labels:
             return []
@@ -236,7 +238,7 @@ class Drive:
         for one, other in combinations_with_replacement(different, 2):
             if one["writes"] or other["writes"] or one is other:
                 writers = one["writes"] + other["writes"]
-                # A reader sees what a writer has freed, where that is filled.
+                # With freed memory overwritten, a reader beside a writer crashes most easily.
                 rank = abs(1 - writers) if DEBUG else 2 - writers
                 pairs.append((rank, tuple(dict.fromkeys((one["label"], other["label"])))))
         pairs.sort(key=lambda ranked: ranked[0])
@@ -244,7 +246,7 @@ class Drive:
         return [(pair, 2) for _, pair in pairs[:40] if pair not in self._done] + mine
 
     def _draw(self) -> tuple[str, ...] | None:
-        """Choose what collides next: a pair, two calls of a thread, or three threads and more."""
+        """Choose the next operations: a pair, sequences of calls, or three threads or more."""
         if not self._pairs or self._findings >= MOST_FINDINGS:
             return None
         chance = self._chance.random()
@@ -259,7 +261,7 @@ class Drive:
         return None
 
     def _is_known(self, labels: tuple[str, ...]) -> bool:
-        """Whether something smaller that has been found is in it."""
+        """Tell whether these operations contain those of an earlier finding."""
         threads = [set(label.split("; ")) for label in labels]
         return any(
             any(
@@ -302,7 +304,7 @@ class Drive:
 
     def _begin(self, phase: str, labels: Sequence[str], threads: int = 0) -> None:
         self._say("begin", phase, labels, threads, self._spent())
-        if self._request["sanitized"]:  # its reports come between these
+        if self._request["sanitized"]:  # assigns the reports of ThreadSanitizer to operations
             print(MARK + json.dumps(labels), file=ERRORS, flush=True)
         faulthandler.dump_traceback_later(LIMIT, file=ERRORS)
         if time.perf_counter() - self._collected > 1.0:
@@ -310,7 +312,7 @@ class Drive:
             self._collected = time.perf_counter()
 
     def _look(self, labels: tuple[str, ...], most: int) -> None:
-        """Collide once, and report what came of it."""
+        """Let threads collide in one batch of meetings, and report the result."""
         if self._is_over(labels) or self._findings >= MOST_FINDINGS:
             return
         match = self._match(labels)
@@ -328,7 +330,7 @@ class Drive:
             self._say("finding", labels, tally.seen, times, self._picture(match, tally.example))
 
     def _is_over(self, labels: tuple[str, ...]) -> bool:
-        """Whether these, or their like, have gone wrong, or have in them what crashes."""
+        """Tell whether these operations or variants have failed, or contain a known crash."""
         parts = _parts(labels)
         like = tuple(self._base.get(label, label) for label in labels)
         return not self._done.isdisjoint({labels, like}) or any(
@@ -336,7 +338,7 @@ class Drive:
         )
 
     def _confirm(self, labels: Sequence[str]) -> None:
-        """Collide until it is clear how often no order explains what comes, and ask as often."""
+        """Collide until the share of unexplained outcomes is clear, and ask the oracle as often."""
         match = self._match(tuple(labels))
         seen, example, broken, seed = 0, None, False, int(self._request["seed"])
         times = FIRST_LOOK
@@ -351,7 +353,7 @@ class Drive:
             if seen >= 20 and match.meetings >= 2000:
                 break
         if seen:
-            # What is rare in turn, too, must not look like a race.
+            # An outcome that is rare, but also occurs when threads take turns, is not a race.
             wanted = min(5 * match.meetings // seen, ENOUGH_MEETINGS)
             self._start = time.perf_counter()
             while match.asked < wanted and self._spent() < 1:
@@ -363,13 +365,13 @@ class Drive:
         self._say("confirmed", seen, match.meetings, broken, outcome)
 
     def _picture(self, match: Match, example: Form) -> dict[str, Any]:
-        """Put an outcome into words: what each call gave, and what of the state is wrong."""
+        """Describe an outcome: what each call returned, and which part of the state is wrong."""
         expected = match.expected()
-        # Compared with an order that gives the same results, or all: what is nearest to it.
+        # Compare with the nearest order, among those with the same results if there are any.
         same = [form for form in expected if matches(form[0], example[0])]
         objects = 2 if any(each.uses_other for each in match.operations) else 1
         wrong = min((_wrong_states(form, example, objects) for form in same or expected), key=len)
-        # What each shows is possible, but not together: show what the objects that calls gave show.
+        # Each part is possible, but not all together: show the state of the returned objects.
         together = bool(same) and not wrong
         made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
         after = (wrong or (made if together else []))[:3]
@@ -402,7 +404,7 @@ class Drive:
         return f"{label} of result {index - objects + 1}"
 
     def _burst(self, labels: tuple[str, ...], threads: int) -> None:
-        """Let threads loose on fresh objects, and report what is broken in the end."""
+        """Let threads make many calls on fresh objects, and report what is broken afterwards."""
         if self._is_over(labels):
             return
         operations = [self._parse(label) for label in labels]
@@ -426,7 +428,7 @@ class Drive:
             self._say("broken", labels, threads, broken)
 
     def _burst_until_end(self, labels: Sequence[str], in_turn: bool) -> None:
-        """Repeat one burst, to confirm what it broke; for a control, have threads take turns."""
+        """Repeat one burst, to confirm what it broke; for a control, let threads take turns."""
         operations = [self._parse(label) for label in labels]
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
@@ -447,7 +449,7 @@ class Drive:
 
 
 def _state(form: Form, index: int, place: int) -> Form:
-    """What one observer shows of one object; a pattern may leave out any of it."""
+    """Return what one observer shows of one object; in a pattern, any part may be ANY."""
     states = form[1]
     if states is ANY or index >= len(states) or states[index] is ANY:
         return ANY
@@ -455,7 +457,7 @@ def _state(form: Form, index: int, place: int) -> Form:
 
 
 def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, int]]:
-    """Which states of the shared objects differ, as the number of the object and the observer."""
+    """Return which states of the shared objects differ, as (object, observer) numbers."""
     return [
         (index, place)
         for index in range(objects)
@@ -465,7 +467,7 @@ def _wrong_states(form: Form, example: Form, objects: int) -> list[tuple[int, in
 
 
 def _texts(form: Form) -> list[str]:
-    """Write down results; of two numbers that always differ as much, by how much they do."""
+    """Return the results as text; two numbers with a constant difference become n and n + 1."""
     if form[0] is ANY:
         return ["..."]
     shown = [text(result) for result in form[0]]
@@ -498,7 +500,7 @@ def main() -> None:
     if request["task"] == "list":
         list_subjects(request, reporter)
     else:
-        gc.disable()  # collected between batches
+        gc.disable()  # _begin() collects between batches
         Drive(request, reporter).run()
     reporter.say("done")
     _exit(0)

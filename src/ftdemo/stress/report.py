@@ -1,4 +1,4 @@
-"""What `ftdemo stress` prints for people."""
+"""Reports for people: findings, tables, progress, and GitHub Actions annotations."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ MOST_SKIPPED = 12
 
 
 def exit_code(result: Result) -> int:
-    """0 no race was seen; 1 one was; 3 nothing was driven, or too little to say anything."""
+    """Return FAILED for findings, NOTHING_CHECKED for too few meetings to say anything, else OK."""
     if result["summary"]["findings"]:
         return exit_codes.FAILED
     driven = result["summary"]["meetings"] >= FEW
@@ -22,7 +22,7 @@ def exit_code(result: Result) -> int:
 
 
 def print_stress(result: Result) -> None:
-    """Print the findings, the gravest first, what was driven and what was not, and a summary."""
+    """Print the findings, the worst first, then what was driven and what was not, and a summary."""
     blocks: list[Any] = [heading(result["interpreter"])]
     ordered = sorted(result["findings"], key=lambda f: (f["allowed"], KINDS.index(f["kind"])))
     blocks += ["\n".join(picture(finding)) for finding in ordered]
@@ -66,7 +66,7 @@ def sentence(result: Result) -> str:
 
 
 def picture(finding: Finding) -> Iterator[str]:
-    """Draw a finding as lines: what each thread did, what came of it, and what should have."""
+    """Describe a finding: what each thread called, the results, and the results in any order."""
     outcome = finding["outcome"]
     seen = f"{finding['seen']:,} of {finding['meetings']:,} meetings"
     notes = "  (allowed)" if finding["allowed"] else ""
@@ -113,7 +113,7 @@ def _rows(outcome: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def progress() -> Iterator[Callable[[Progress], None]]:
-    """Show on stderr how far a run has come, where that is a terminal."""
+    """Show a progress bar on stderr, if stderr is a terminal."""
     with terminal.progress_bar() as update:
 
         def show(state: Progress) -> None:
@@ -126,7 +126,7 @@ def progress() -> Iterator[Callable[[Progress], None]]:
 
 
 def report_to_github(result: Result) -> None:
-    """Annotate a run of GitHub Actions, and add the findings to the job's summary."""
+    """Print annotations for GitHub Actions, and add the findings to the job summary."""
     for finding in result["findings"]:
         kind = "notice" if finding["allowed"] else "error"
         title = f"{finding['type']}: {finding['kind']}"

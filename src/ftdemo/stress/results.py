@@ -1,4 +1,4 @@
-"""What `ftdemo stress` finds out; schema.json describes it."""
+"""The result of `ftdemo stress`; schema.json describes it."""
 
 from typing import Any, Literal, TypedDict
 
@@ -7,20 +7,20 @@ from ftdemo.interpreter import Interpreter
 Kind = Literal["not-atomic", "crash", "hang", "broken", "data-race"]
 KINDS: tuple[Kind, ...] = ("crash", "hang", "broken", "data-race", "not-atomic")
 
-FEW = 100  # meetings of a type: with fewer, silence means nothing
+FEW = 100  # with fewer meetings of a type, finding nothing means nothing
 
 
 class Skipped(TypedDict):
-    """What was not driven, and why."""
+    """An operation that was not driven, and why."""
 
     operation: str
     why: str
 
 
 class Counts(TypedDict):
-    """One type, or the functions of a module, made in one way, and how much of it was driven.
+    """How much was driven of one type, or of the functions of a module, with one constructor.
 
-    A meeting is one fresh object that threads shared.
+    In a meeting, threads call at the same time, on a fresh object that they share.
     """
 
     type: str
@@ -31,17 +31,17 @@ class Counts(TypedDict):
 
 
 class TypeResult(Counts):
-    """The same, with what was not driven."""
+    """The counts, and the operations that were not driven."""
 
     skipped: list[Skipped]
 
 
 class Finding(TypedDict):
-    """What went wrong. allowed: the settings say that it is documented.
+    """A finding: seen is the number of meetings, out of all meetings of these operations, with it.
 
-    operations are those of each thread. outcome has, for what is not atomic, the results, the state
-    after, and both as any order has them; for the others, the text of the error. Of so many
-    meetings, it was seen in so many. again is a command that shows it again.
+    operations has one entry per thread. For the kind not-atomic, outcome has the results, the state
+    afterwards, and both for every order; for other kinds, it has the text of the error. allowed
+    tells whether the settings allow it. again is a command that reproduces it.
     """
 
     type: str
@@ -58,7 +58,7 @@ class Finding(TypedDict):
 
 
 class Summary(TypedDict):
-    """How much there is of everything."""
+    """The totals of a run."""
 
     types: int
     pairs: int
@@ -69,7 +69,7 @@ class Summary(TypedDict):
 
 
 class Result(TypedDict):
-    """What `ftdemo stress --json` prints."""
+    """The output of `ftdemo stress --json`."""
 
     version: int
     interpreter: Interpreter

@@ -1,4 +1,4 @@
-"""The run: from targets to findings, one child after another."""
+"""Run the stress test: find the targets, drive them in child processes, collect the findings."""
 
 import random
 import tempfile
@@ -24,12 +24,13 @@ from ftdemo.stress.session import (
     not_driven,
 )
 
-# What threads share when functions of a module are driven; with object(), nothing.
+# The objects that threads share when functions of a module are driven. object() stands for none:
+# the functions get arguments that the threads do not share.
 SHARED_ARGUMENTS = ("object()", "[3, 1, 2]", "{'a': 1}", "bytearray(b'abc')")
 
 
 class InterruptedStress(KeyboardInterrupt):
-    """A run was interrupted. `result` has what was seen so far."""
+    """Ctrl-C ended a run; result has the findings so far."""
 
     def __init__(self, result: Result) -> None:
         super().__init__()
@@ -49,21 +50,21 @@ def stress(
     allow: Iterable[str] = (),
     progress: Callable[[Progress], None] | None = None,
 ) -> Result:
-    """Let threads collide on the objects of targets, and see what no order of the calls explains.
+    """Let threads call the objects of targets at once; report results that fit no order of calls.
 
     targets are names of installed distributions, packages or modules, wheel files, `module:Type`,
-    or `module:Type(...)` for an object that is made in this way. seconds is for each type; threads
-    is the most that share an object, by default twice as many as there are cores. With pair, only
-    these operations meet, one in each thread. only="crash" leaves out what needs no crash to be
-    wrong. factories maps names of types to expressions that make their objects; allow has names of
-    what is documented as not atomic, such as "acme.Deque.extend". progress is called from any
-    thread, one call at a time. jobs is how many types are driven at the same time.
+    or `module:Type(...)` for an object that is made in this way. seconds is the time for each type.
+    threads is the maximum number of threads per object, by default twice the number of cores. If
+    pair is given, only these operations run, one per thread. only="crash" leaves out findings of
+    the kind "not-atomic". factories maps names of types to expressions that make their objects.
+    allow has the names of types and methods that are documented as not atomic, such as
+    "acme.Deque.extend". progress may be called from any thread, but by one at a time. jobs is the
+    number of types to drive in parallel.
 
-    Raises TargetError where there is no such target, and on KeyboardInterrupt InterruptedStress,
-    with the findings so far.
+    Raises TargetError if a target does not exist, and InterruptedStress on KeyboardInterrupt.
 
-    This runs the code of the target, with arguments that make no sense, in child processes with the
-    GIL off. Thread safety: safe on shared objects.
+    This runs the code of the target, with arbitrary arguments, in child processes with the GIL off.
+    Thread safety: safe on shared objects.
     """
     settings = Settings(
         seconds,
@@ -89,7 +90,7 @@ def stress(
 
 
 def _why_not() -> str:
-    """Say why nothing can be driven; empty where it can."""
+    """Say why nothing can be driven; return "" if it can."""
     if not interpreter.FREE_THREADED:
         return "threads never run at the same time here: this build always has the GIL"
     if interpreter.cores() < 2:
@@ -100,10 +101,10 @@ def _why_not() -> str:
 
 
 def list_types(target: str) -> list[str]:
-    """List what stress() would drive of a target, each as a target of its own.
+    """List what stress() would drive in a target, each entry as a separate target.
 
-    `module:Type` for types, `module:` for the functions of a module. Raises TargetError. Imports
-    the target, in a child process. Thread safety: safe on shared objects.
+    An entry is `module:Type` for a type and `module:` for the functions of a module. Imports the
+    target in a child process. Raises TargetError. Thread safety: safe on shared objects.
     """
     settings = Settings(0, 2, 0, (), None, {}, frozenset())
     with tempfile.TemporaryDirectory(prefix="ftdemo-stress-") as folder:
@@ -128,7 +129,7 @@ def _drive_all(session: Session, found: Sequence[Target], jobs: int) -> None:
 
 
 def _drive_subject(target: TargetSession, subject: Subject) -> None:
-    """Drive one type, or the functions of a module, in each way that its objects are made."""
+    """Drive one type, or the functions of a module, with each expression that makes its objects."""
     target.run.tell(subject.name)
     try:
         _drive_each_way(target, subject)
@@ -153,12 +154,12 @@ def _drive_each_way(target: TargetSession, subject: Subject) -> None:
 
 
 def _constructors(target: TargetSession, subject: Subject, aside: dict[str, str]) -> list[str]:
-    """Give expressions that make the objects of a subject."""
+    """Return expressions that make the objects of a subject."""
     if subject.constructor is not None:
         return [subject.constructor]
     found = [] if subject.expression else list(SHARED_ARGUMENTS)
     if found and not target.target.expression:
-        return found  # with the objects of a type, they are driven as part of that type
+        return found  # with objects of a type, the functions are driven as operations of that type
 
     def heard(line: Line) -> None:
         match line:

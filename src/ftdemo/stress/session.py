@@ -1,4 +1,4 @@
-"""What is driven: targets, the types and functions in them, and what comes of all."""
+"""The state of one run: its targets, their types and functions, and the results so far."""
 
 import ast
 import importlib.machinery
@@ -18,7 +18,7 @@ from ftdemo.stress.results import Counts, Finding, Result, Skipped, TypeResult
 
 
 class Progress(TypedDict):
-    """How far a run has come: the subject that is driven, and how many are known."""
+    """The progress of a run: the current subject, and how many subjects are done and known."""
 
     subject: str
     done: int
@@ -28,7 +28,7 @@ class Progress(TypedDict):
 
 
 class Settings(NamedTuple):
-    """What a run is asked for."""
+    """The arguments of stress()."""
 
     seconds: float
     threads: int
@@ -40,7 +40,7 @@ class Settings(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A target: the modules to import, what belongs to it, and an object that is named."""
+    """The modules to import, the names of modules that belong to the target, and its expression."""
 
     name: str
     path: list[str]
@@ -50,11 +50,11 @@ class Target(NamedTuple):
 
 
 class Subject(NamedTuple):
-    """What a child drives: an expression for a type or an object, or functions of a module."""
+    """What a child drives: a type, an object, or the functions of a module."""
 
     name: str
     module: str
-    expression: str  # of a type; empty for functions
+    expression: str  # names a type; empty for functions
     constructor: str | None
     level: str | None
     functions: tuple[str, ...]
@@ -95,7 +95,7 @@ def _is_extension(name: str) -> bool:
 
 
 def not_driven(name: str) -> Counts:
-    """Count nothing, for what is not driven."""
+    """Return counts of zero, for a subject that is not driven."""
     return {"type": name, "constructor": "", "operations": 0, "pairs": 0, "meetings": 0}
 
 
@@ -112,7 +112,7 @@ class Session:
         self._done = 0
         self._total = 0
         self.stop = threading.Event()
-        # Guards all of these, and calls of _progress.
+        # Guards all the private attributes above, and calls of _progress.
         self._lock = threading.Lock()
 
     def skip_all(self, found: Sequence[Target], why: str) -> None:
@@ -120,7 +120,7 @@ class Session:
             self.add_type(not_driven(target.name), {"*": why})
 
     def add_type(self, counts: Counts, aside: Mapping[str, str]) -> None:
-        """Add what was driven in one way, and what was put aside."""
+        """Add what was driven with one constructor; aside maps what was not to the reason."""
         skipped: list[Skipped] = [{"operation": what, "why": why} for what, why in aside.items()]
         with self._lock:
             self._types.append({**counts, "skipped": skipped})
@@ -130,7 +130,7 @@ class Session:
             self._findings.append(finding)
 
     def has_finding(self, name: str, labels: Sequence[str] | None = None) -> bool:
-        """Whether there is a finding of a type, or of these operations on it."""
+        """Tell whether there is a finding on a type, or on these operations of it."""
         with self._lock:
             return any(
                 each["type"] == name and (labels is None or each["operations"] == list(labels))
@@ -138,7 +138,7 @@ class Session:
             )
 
     def tell(self, subject: str, *, meetings: int = 0, done: int = 0, total: int = 0) -> None:
-        """Count, and call _progress."""
+        """Add to the counts, and call _progress."""
         with self._lock:
             self._meetings += meetings
             self._done += done
@@ -188,7 +188,7 @@ class TargetSession:
         self._list()
 
     def _declares_ready(self) -> bool:
-        """Whether importing the target leaves the GIL off, when nothing forces it off."""
+        """Tell whether the GIL stays off when the target is imported, without -X gil=0."""
         name = self.target.modules[0] if self.target.expression else self.target.name
         try:
             verdicts = check([name])["summary"]
@@ -288,7 +288,7 @@ class TargetSession:
         self.queue.append(subject._replace(functions=functions, constructor=factory))
 
     def add_derived(self, names: Mapping[str, str], subject: Subject, constructor: str) -> None:
-        """Queue the types of the target that only calls return: made by such a call."""
+        """Queue types of the target that have no constructor, but are returned by a call."""
         for name, label in names.items():
             with self._lock:
                 bare = (self.target.expression or "x").isidentifier()
@@ -303,14 +303,15 @@ class TargetSession:
 
 
 def _public(subject: Subject) -> str:
-    """The name that the author uses: without the extension module inside the package."""
+    """Return the public name of a type: without the extension module inside the package."""
     return f"{subject.module.partition('.')[0]}.{subject.expression}"
 
 
 def _made_by(label: str, constructor: str, functions: Sequence[str]) -> str | None:
-    """An expression that makes what the operation returns, from the constructor of its object.
+    """Return an expression that makes what the operation returns; None if there is none.
 
-    functions are names in the module: a call of one of these is no call of a method.
+    constructor makes the object of the operation. functions are the names of the module's
+    functions: a call of one of these is not a method call.
     """
 
     class Replace(ast.NodeTransformer):

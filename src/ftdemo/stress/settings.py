@@ -1,4 +1,4 @@
-"""`[tool.ftdemo.stress]` in an author's pyproject.toml."""
+"""Read `[tool.ftdemo.stress]` in a pyproject.toml."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 
 class SettingsError(Exception):
-    """pyproject.toml says something that is not a setting; the message says what."""
+    """A setting in pyproject.toml is wrong; the message says which."""
 
 
 class Settings(NamedTuple):
-    """How objects are made, and what is documented as not atomic: both by public names."""
+    """How to make objects, and what is documented as not atomic: both by public names."""
 
     factories: Mapping[str, str]
     allow: frozenset[str]

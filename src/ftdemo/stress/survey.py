@@ -1,7 +1,7 @@
-"""What there is to drive: types, ways to make their objects, and operations on these.
+"""Find what to drive: types, expressions that make their objects, and operations on these.
 
-Runs in a child, since what is tried may crash, hang, or end the process. Each attempt is announced
-before it is made; what was the last one of an earlier child is put aside with the reason.
+Runs in a child, because an attempt may crash, hang or end the process. Each attempt is announced
+before it is made. The attempt that ended a child is not made again; aside has the reason.
 """
 
 import ast
@@ -24,15 +24,15 @@ from ftdemo.stress.outcomes import Labels
 from ftdemo.stress.results import Skipped
 from ftdemo.threadsafety import level_of
 
-SLOW = 0.25  # seconds for a call that is too slow to be driven
-LONG_SEARCH = 0.3  # seconds of looking for the arguments of one function
-SLOW_OBSERVER = 300e-6  # seconds
+SLOW = 0.25  # seconds; slower calls are not driven
+LONG_SEARCH = 0.3  # seconds to look for the arguments of one function
+SLOW_OBSERVER = 300e-6  # seconds; slower operations are not used as observers
 OBSERVERS = 24
 LOOKUPS = 6
-# By their names these show state, too, although they take arguments.
+# Methods that, by their names, show state although they take arguments.
 _LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
 
-# What has a syntax, and how it is written. K is a key, V a value.
+# Special methods and the syntax that calls them. K is a key, V a value.
 _SYNTAX = {
     "__len__": ("len(x)",),
     "__getitem__": ("x[K]",),
@@ -81,7 +81,7 @@ for _name, _sign in {
 _KEYS = ("'a'", "0", "(1, 2)", "b'abc'", "slice(0, 1)", "None")
 _OPERANDS = ("y", "1", "'a'", "[1, 2, 3]", "b'abc'", "{'a': 1}", "(1, 2)", "1.5", "object()", "0")
 
-# Functions of modules that end, delete or send something when they are called with anything.
+# Words in names of functions that may end, delete or send something: these are not called.
 _DANGEROUS = (
     *("abort", "chroot", "delete", "exec", "exit", "fork", "halt", "kill", "quit", "reboot"),
     *("remove", "rename", "rmdir", "rmtree", "send", "shutdown", "signal", "spawn", "system"),
@@ -90,9 +90,9 @@ _DANGEROUS = (
 
 
 class Found(TypedDict):
-    """An operation that works, and what is known of it.
+    """An operation that works, and its properties.
 
-    variant_of is the operation that differs in a value alone, if there is one.
+    variant_of is the operation that differs only in a value, if there is one.
     """
 
     label: str
@@ -104,7 +104,7 @@ class Found(TypedDict):
 
 
 class Something(NamedTuple):
-    """A type or a module whose objects or functions may be driven, and how it is reached."""
+    """A type that may be driven: its module, its full name, and the expression that names it."""
 
     module: str
     name: str
@@ -113,7 +113,7 @@ class Something(NamedTuple):
 
 
 def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], list[Skipped]]:
-    """Import modules by name; what cannot be imported is put aside."""
+    """Import modules by name; return the modules, and the names that cannot be imported."""
     imported: list[ModuleType] = []
     aside: list[Skipped] = []
     for name in modules:
@@ -135,7 +135,7 @@ _PLACES = {"__dict__", "__weakref__"}
 
 
 def is_extension_type(kind: Any) -> bool:
-    """Whether a type is written in C, or what compiles to it; not a Python class."""
+    """Tell whether a type is from an extension module, not a Python class."""
     if not isinstance(kind, type) or issubclass(kind, BaseException):
         return False
     if "__firstlineno__" in vars(kind):  # 3.13
@@ -151,9 +151,9 @@ def is_extension_type(kind: Any) -> bool:
 
 
 def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Iterator[Something]:
-    """Give the extension types that modules define in public, each once.
+    """Yield the public extension types of modules, each once.
 
-    own says whether a module, by its name, belongs to the target.
+    own(name) tells whether the module of that name belongs to the target.
     """
     seen: set[int] = set()
     for module in modules:
@@ -166,7 +166,7 @@ def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Ite
 
 
 def find_functions(module: ModuleType, own: Callable[[str], bool]) -> Iterator[str]:
-    """Give the names of the public functions that a module has from C."""
+    """Yield the names of the public functions of a module that are not Python functions."""
     for name, value in sorted(vars(module).items()):
         if (
             not name.startswith("_")
@@ -178,16 +178,17 @@ def find_functions(module: ModuleType, own: Callable[[str], bool]) -> Iterator[s
 
 
 def full_name(kind: type) -> str:
-    """The name of a type with its module."""
+    """Return the name of a type with its module."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def owner(names: Sequence[str]) -> Callable[[str], bool]:
-    """Give a function that says whether a module's types belong to a target of these modules.
+    """Return a function that tells whether a type belongs to a target, by its __module__.
 
-    They do where the type names one of them, something inside it, or the package that is around it.
-    `_x` is the C half of `x`, as in the standard library. A type may name its module without the
-    package around it: `_x` for `acme._x`, where no module `_x` is imported.
+    names are the modules of the target. A type belongs to it if its __module__ is one of these, a
+    module inside one, or a package that contains one. `_x` counts as `x`, as in the standard
+    library. A type may name its module without the package: `_x` for `acme._x`, if no module `_x`
+    is imported.
     """
     plain = {_plain(name) for name in names}
     last = {name.rpartition(".")[2] for name in names}
@@ -207,10 +208,10 @@ def _plain(module: str) -> str:
 
 
 class Survey:
-    """Looks for what can be done with one subject.
+    """Finds the operations on one subject.
 
-    say reports what is about to be tried; aside has the reasons why earlier attempts are not made
-    again.
+    say reports each attempt before it is made. aside maps attempts that are not made again to the
+    reason.
     """
 
     def __init__(
@@ -235,9 +236,10 @@ class Survey:
         return lambda: eval(code, namespace)
 
     def siblings_of(self, expression: str) -> Callable[[], tuple[Any, Any]] | None:
-        """Compile an expression that makes an object of another one of the target's, to make two.
+        """Compile an expression for two objects with the same parent; return None without one.
 
-        Two iterators of one container share more than their type.
+        For `Type().method()`, both come from one `Type()`: two iterators of one container share
+        more than their type. The parent must be an object of the target.
         """
         tree = ast.parse(expression, mode="eval")
         made: ast.expr = tree.body
@@ -263,7 +265,7 @@ class Survey:
         return self.constructor_of(f"(lambda parent: ({each}, {each}))({source})")
 
     def constructors(self, kind: type, expression: str) -> list[str]:
-        """Find expressions that make objects of kind: at most three, of different shapes."""
+        """Find expressions that make objects of kind: up to four, with different arguments."""
         works: list[str] = []
         deadline = time.perf_counter() + LONG_SEARCH
         reason = ""
@@ -294,7 +296,7 @@ class Survey:
         return _different(works)
 
     def objects_for(self, functions: Sequence[str]) -> list[str]:
-        """Find expressions that make objects of the module's types which functions take."""
+        """Find expressions that make objects of the module's types that these functions accept."""
         found = []
         for each in find_types([self.module], self._own):
             kind = vars(self.module)[each.expression]
@@ -303,13 +305,13 @@ class Survey:
                 example = make()
                 if any(list(self._try_function(f, kind, make, example)) for f in functions):
                     found.append(constructor)
-        self.aside.clear()  # of types that nobody has asked for
+        self.aside.clear()  # the reasons concern types that are not driven here
         return found
 
     def operations(
         self, kind: type, constructor: str, functions: Sequence[str]
     ) -> tuple[list[Found], list[str]]:
-        """Find what can be done with an object; give it, and the labels of what shows state."""
+        """Find the operations on an object; return them, and the labels of its observers."""
         make = self.constructor_of(constructor)
         example = make()
         labels: dict[str, Found] = {}
@@ -322,7 +324,7 @@ class Survey:
             for label in self._try_function(name, kind, make, example):
                 labels.setdefault(label, self._found(label, name, self.module, example))
         if vars(self.module).get(kind.__name__) is kind:
-            # What makes objects may share something: a count of them, a list of free memory.
+            # Constructors may share something: a count of objects, or a free list.
             for label in self._try_constructor(kind, make, example):
                 labels.setdefault(label, self._found(label, kind.__name__, self.module, example))
         return self._classify(list(labels.values()), make, example)
@@ -330,7 +332,7 @@ class Survey:
     def module_functions(
         self, names: Sequence[str], constructor: str
     ) -> tuple[list[Found], list[str]]:
-        """Find functions that take the shared object or, for object(), nothing that is shared."""
+        """Find functions that accept the shared object; for object(), with unshared arguments."""
         make = self.constructor_of(constructor)
         example = make()
         found: list[Found] = []
@@ -339,11 +341,11 @@ class Survey:
             found += [self._found(label, name, self.module, example) for label in labels]
         found, observers = self._classify(found, make, example)
         if found and hasattr(example, "copy"):
-            observers.append("copy()")  # of a list, a dict or a bytearray: what it has in it
+            observers.append("copy()")  # shows the contents of a list, a dict or a bytearray
         return found, observers
 
     def _is_of(self, kind: type, name: str) -> bool:
-        """Whether a member is the type's own, or of a base that is not Python's."""
+        """Tell whether the type, or a base class outside the standard modules, defines a member."""
         if name.startswith("_") and name not in _SYNTAX and name != "__call__":
             return False
         definer = next((base for base in kind.__mro__ if name in vars(base)), None)
@@ -402,7 +404,7 @@ class Survey:
         example: Any,
         shared: bool = True,
     ) -> Iterator[str]:
-        """Find calls of a function of the module that take the shared object."""
+        """Find calls of a function of the module that pass the shared object."""
         if any(word in name.lower() for word in _DANGEROUS):
             self.aside[f"{name}(...)"] = "by its name it ends, deletes or sends something"
             return
@@ -423,7 +425,7 @@ class Survey:
         what = f"{name}(...)"
         found = self._first(guesses, make, example, what, quiet=True, large=not shared)
         for label in found:
-            # What takes any object is not about this type.
+            # A function that accepts any object does not belong to this type.
             anything = re.sub(r"\bx\b", "object()", label)
             if not kind or self._attempt(anything, make, example) is not None:
                 yield label
@@ -438,11 +440,11 @@ class Survey:
         quiet: bool = False,
         large: bool = False,
     ) -> list[str]:
-        """Try texts until one works; guesses maps each to its last argument.
+        """Try guesses until one works; guesses maps each one to its last argument.
 
-        Gives also one with y, one with another value of the same kind, with large one that takes
-        longer, and, where any object will do, some that are new each time. Where none works, one
-        that raises something else than a wrong call does will do.
+        Also returns a guess with y, and one with another value of the same kind; if large is true,
+        one with a value that takes longer; and, if any object is accepted, some with new values.
+        If none works, returns one whose exception does not mean a wrong call.
         """
         deadline = time.perf_counter() + LONG_SEARCH
         works: dict[str, str] = {}
@@ -476,7 +478,7 @@ class Survey:
         more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
         others = values.ANOTHER.get(value, ())[: None if large else 1]
         more = (*more, *others)
-        if more and not value:  # the first that worked took nothing
+        if more and not value:  # the first that worked has no argument
             guess, value = next((g, v) for g, v in works.items() if v in values.ANYTHING)
         else:
             guess = chosen[0]
@@ -486,7 +488,7 @@ class Survey:
             if not found or label in self.aside:
                 continue
             outcome = self._attempt(label, make, example)
-            # A value that is too large for this object fails halfway: there is more to go wrong.
+            # A value that is too large for this object may fail halfway, which tests more code.
             fails = new in others and isinstance(outcome, (ArithmeticError, ValueError))
             if outcome is None or fails:
                 chosen.append(label)
@@ -497,7 +499,7 @@ class Survey:
     def _attempt(
         self, label: str, make: Callable[[], Any], example: Any
     ) -> BaseException | str | None:
-        """Try an operation; give what it raised, or as a text why it is not to be driven."""
+        """Try an operation; return its exception, or the reason not to drive it, or None."""
         try:
             operation = parse(label, self.namespace, example)
         except OperationError as error:
@@ -524,7 +526,7 @@ class Survey:
         return None
 
     def _note_derived(self, result: Any, label: str) -> None:
-        """Remember types of the target that only calls return."""
+        """Remember types of the target that an operation returned."""
         pieces = [(result, "")]
         if isinstance(result, (tuple, list)):
             pieces += [(item, f"[{index}]") for index, item in enumerate(result[:4])]
@@ -535,7 +537,7 @@ class Survey:
     def _classify(
         self, found: list[Found], make: Callable[[], Any], example: Any
     ) -> tuple[list[Found], list[str]]:
-        """See which operations change what can be seen, and put those that show it in order."""
+        """Find out which operations change the observed state; return them, and the observers."""
         operations = {
             each["label"]: parse(each["label"], self.namespace, example) for each in found
         }
@@ -558,7 +560,7 @@ class Survey:
                 (readers if once == again else changers).append(operation)
         subject = Subject(make, lambda: (make(), make()), tuple(readers[:OBSERVERS]))
         silent = []
-        for reader in readers:  # one that reads the same twice may change what others read
+        for reader in readers:  # one that returns the same twice may still change what others show
             x = make()
             before = observe(subject, x, Labels(x=x))
             observe_one(reader, x, Labels(x=x))
@@ -591,12 +593,12 @@ class Survey:
 
 
 def _tops() -> dict[str, Any]:
-    """The packages that are imported, for expressions such as `acme.connect()`."""
+    """Return the imported top-level modules, for expressions such as `acme.connect()`."""
     return {name: module for name, module in list(sys.modules.items()) if "." not in name}
 
 
 def _filled(template: str) -> Iterator[tuple[str, str]]:
-    """Fill in keys and values; give each text with the last of them."""
+    """Yield the template with keys and values filled in, and the last of these."""
     for key in _KEYS if "K" in template else ("",):
         for value in _OPERANDS if "V" in template else ("",):
             yield template.replace("K", key).replace("V", value), value or key
@@ -610,7 +612,7 @@ def _raw(kind: type, name: str) -> Any:
 
 
 def _setting(example: Any, name: str) -> list[str]:
-    """Values to set an attribute to: of the kind that it has, first."""
+    """Return values for an attribute: first one of the type of its current value."""
     with contextlib.suppress(BaseException):
         now = getattr(example, name)
         if type(now) in {int, float, str, bytes, bool}:
@@ -625,7 +627,7 @@ def _names(label: str) -> set[str]:
 
 
 def _different(constructors: Sequence[str]) -> list[str]:
-    """Choose constructors of different shapes: what comes first, many items, and one."""
+    """Choose the first constructor, and some with other kinds of arguments."""
     chosen = list(constructors[:1])
     for shape in ("[1, 2, 3]", "'a'", "1"):
         chosen += [text for text in constructors if shape in text][:1]
@@ -634,7 +636,7 @@ def _different(constructors: Sequence[str]) -> list[str]:
 
 
 def _surroundings() -> tuple[object, ...]:
-    """What a well-behaved operation leaves as it was."""
+    """Return process state that a well-behaved operation does not change."""
     open_ = []
     for descriptor in (0, 1, 2):
         with contextlib.suppress(OSError):
@@ -646,7 +648,7 @@ def _surroundings() -> tuple[object, ...]:
 
 
 def _has_children() -> bool:
-    """Whether the process has children, running or ended, that it has not waited for."""
+    """Tell whether the process has children, running or ended, that it has not waited for."""
     if sys.platform == "win32":
         return False
     try:
@@ -657,7 +659,7 @@ def _has_children() -> bool:
 
 
 def _changed(before: tuple[object, ...]) -> str:
-    """Say what an operation changed in the process, and mend what can be mended."""
+    """Say what an operation changed in the process, and undo it if possible."""
     after = _surroundings()
     if after[2] != before[2]:
         null = os.open(os.devnull, os.O_RDWR)
@@ -669,7 +671,7 @@ def _changed(before: tuple[object, ...]) -> str:
         return "closes file descriptors of the process"
     if after[5] and not before[5]:
         with contextlib.suppress(ChildProcessError):
-            while True:  # what does not end blocks, and is put aside for that
+            while True:  # if a child does not end, this blocks, and the attempt is not made again
                 os.waitpid(-1, 0)
     if after[4] != before[4]:
         return "forks"

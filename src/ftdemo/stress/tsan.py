@@ -1,11 +1,12 @@
-"""What ThreadSanitizer wrote, on an interpreter that is instrumented with it."""
+"""Read the reports of ThreadSanitizer, on an interpreter that is built with it."""
 
 import json
 import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-# What a child writes to stderr before each step: the reports that follow are of these operations.
+# A child writes this and the operations to stderr before each step. The reports that follow it
+# belong to these operations.
 MARK = "ftdemo stress: "
 _WARNING = "WARNING: ThreadSanitizer: "
 _LINE = "=================="
@@ -14,7 +15,7 @@ MOST_LINES = 30
 
 
 class Report(NamedTuple):
-    """One report: the operations, the first place in a source of the target, and its text."""
+    """One report: the operations, the first line of the target's sources in it, and its text."""
 
     labels: tuple[str, ...]
     place: str
@@ -22,7 +23,7 @@ class Report(NamedTuple):
 
 
 def reports(errors: str, modules: Sequence[str]) -> Iterator[Report]:
-    """Give the reports that have a place in an extension of modules, each place once."""
+    """Yield the reports that name a source line of these modules, each line once."""
     names = {module.rpartition(".")[2] for module in modules}
     labels: tuple[str, ...] = ()
     block: list[str] | None = None

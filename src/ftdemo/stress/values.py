@@ -1,4 +1,4 @@
-"""Arguments to try: from a signature or a stub where there is one, else from a small pool."""
+"""Choose arguments to try: from a signature or a stub if there is one, then from a small pool."""
 
 import ast
 import importlib.util
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-# As expressions, so that each call gets values of its own. y is another object of the type.
+# Expressions, so that each call gets new values. y is another object of the type.
 POOL = (
     "1",
     "'a'",
@@ -29,19 +29,19 @@ POOL = (
     "('a', 1)",
     "__import__('io').BytesIO(b'abc')",
     "iter('ab')",
-    "'i'",  # a format, or a type's code
+    "'i'",  # a format or a type code
 )
 _FEW = (
     *("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()"),
     "'i'",
 )
 _FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
-# Accepted together, they say that any object will do. Then threads also pass NEW: a value that is
-# equal in all threads and that no meeting before has seen, and an object that nobody else has.
+# If a parameter accepts all of these, it accepts any object. Then threads also pass NEW: a value
+# that is equal in all threads and that no earlier meeting had, and an object that is not shared.
 ANYTHING = ("1", "'a'", "(1, 2)")
 NEW = ("(n, 'a')", "object()")
-# Other values of the same kind: two threads that pass the same hide what is mixed up of both. The
-# last is one that takes longer.
+# Other values of the same kind: if two threads passed equal values, a mix of both would not be
+# noticed. The last one takes longer to process.
 ANOTHER = {
     "1": ("3", "1000"),
     "0": ("3", "1000"),
@@ -54,7 +54,7 @@ ANOTHER = {
     "2.5": ("3.5",),
     "[1, 2, 3]": ("[4]", "[4] * 1000"),
 }
-LARGE = "2**63 - 2"  # where one more is fine, and the next overflows
+LARGE = "2**63 - 2"  # adding 1 is fine, adding 2 overflows
 
 _BY_NAME = {
     r"^(iter(able)?|seq(uence)?|items?|values|objs?|args)$": ("[1, 2, 3]", "'a'", "(1, 2)"),
@@ -100,10 +100,10 @@ _BY_ANNOTATION = {
 def arguments(
     function: Any, name: str, own: str = "", objects: Sequence[str] = ("y",)
 ) -> Iterator[tuple[str, ...]]:
-    """Give tuples of expressions to call function with, the likely first, each once.
+    """Yield tuples of expressions to call function with, likely ones first, each once.
 
-    name is how a stub calls it: `Type.method`, `Type` or `function`; own is the name of a type that
-    there are objects of, as expressions.
+    name is its name in a stub: `Type.method`, `Type` or `function`. own is the name of a type;
+    objects are expressions for objects of that type.
     """
     given = set()
     for guess in itertools.chain(_from_signature(function, name, own, objects), _from_pool()):
@@ -119,7 +119,7 @@ def _from_pool() -> Iterator[tuple[str, ...]]:
     yield from itertools.product(_FEWER, repeat=3)
 
 
-# The name of a parameter, its annotation, and whether it must be given.
+# The name of a parameter, its annotation, and whether it is required.
 _Parameter = tuple[str, str, bool]
 
 
@@ -137,7 +137,7 @@ def _from_signature(
 
 
 def _signature(function: Any) -> list[_Parameter] | None:
-    """The positional parameters, from the text signature."""
+    """Return the positional parameters, from the text signature."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
@@ -155,7 +155,7 @@ def _signature(function: Any) -> list[_Parameter] | None:
 
 
 def _values(name: str, annotation: str, own: str, objects: Sequence[str]) -> Sequence[str]:
-    """Likely values of a parameter, then the pool."""
+    """Return likely values of a parameter, then those of the pool."""
     words = re.findall(r"\w+", annotation)
     likely = list(objects) if own and own in words else []
     likely += [value for word in words for value in _BY_ANNOTATION.get(word, ())]
@@ -169,7 +169,7 @@ _STUBS: dict[str, dict[str, list[_Parameter]]] = {}
 
 
 def _stubbed(function: Any, name: str) -> list[_Parameter] | None:
-    """The positional parameters, from the stub beside the module."""
+    """Return the positional parameters, from the stub beside the module."""
     module = getattr(function, "__module__", None) or getattr(
         getattr(function, "__objclass__", None), "__module__", None
     )
