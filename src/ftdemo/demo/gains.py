@@ -95,11 +95,11 @@ def measure(
     """
     ratios, used, controls = [], [], []
     for _ in attempts(seconds):
-        ratio, so_many = gain(work, threads)
+        ratio, cores = gain(work, threads)
         if full_gain(ratio, threads) if gains else no_gain(ratio):
             return ratio, True
         ratios.append(ratio)
-        used.append(so_many)
+        used.append(cores)
         controls.append(processes_gain(threads))
     if gains:
         wrong = no_gain(max(ratios)) and full_gain(min(controls), threads)

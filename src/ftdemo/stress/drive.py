@@ -254,9 +254,9 @@ class Driver:
             return
         kind: Kind = "hang" if ending.kind == "hang" else "crash"
         outcome = self._error(ending)
-        so_many = threads or len(labels)
+        count = threads or len(labels)
         self._meetings += 1  # the meeting that the child could not report
-        self._candidates.append(_Candidate(kind, tuple(labels), so_many, outcome, malloc))
+        self._candidates.append(_Candidate(kind, tuple(labels), count, outcome, malloc))
 
     def _is_fine_in_turn(self, ending: Ending, labels: list[str]) -> bool:
         """Tell whether a crash does not recur when threads take turns in a new child.
@@ -444,10 +444,10 @@ class Driver:
             if line[0] == "broken_again" and line[1]:
                 broken.append(line[3])
 
-        for so_many in (threads, 1):
-            ending = self._burst(labels, so_many, CONTROL_SECONDS, heard, malloc, in_turn=True)
+        for count in (threads, 1):
+            ending = self._burst(labels, count, CONTROL_SECONDS, heard, malloc, in_turn=True)
             if ending.kind != "done" or broken:
-                who = "the threads take turns" if so_many > 1 else "one thread does it all"
+                who = "the threads take turns" if count > 1 else "one thread does it all"
                 what = broken[0] if broken else ending.words
                 self.aside[" | ".join(labels)] = f"goes wrong also when {who} ({what})"
                 return True
