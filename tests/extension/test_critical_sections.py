@@ -92,7 +92,7 @@ def test_nested_sections_lose_the_outer_lock(sections, in_threads):
     assert (False, True) in (try_it() for _ in range(100))
 
 
-def test_section2_holds_both(sections, in_threads):
+def test_section2_holds_both_locks(sections, in_threads):
     """It waits for the second lock too, and then has the first one again."""
     a, b, b_is_taken, both_are_asked_for = object(), object(), Sign(), Sign()
 
@@ -114,7 +114,7 @@ def test_section2_holds_both(sections, in_threads):
     assert seen == (True, True)
 
 
-def test_section2_of_one_object_twice(sections):
+def test_section2_accepts_one_object_twice(sections):
     a = object()
     assert sections.section2(a, a, partial(sections.held, a)) is True
     assert not sections.held(a)
@@ -151,7 +151,7 @@ def overtakes(sections, in_threads, thing, operation):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_account_waits_for_who_is_inside(sections, in_threads, name):
+def test_account_operation_waits_for_a_section(sections, in_threads, name):
     a, b = ftdemo.Account(100), ftdemo.Account(100)
     operation = partial(OPERATIONS[name], a, b)
     overtaken = [overtakes(sections, in_threads, a, operation) for _ in range(9)]
@@ -159,7 +159,7 @@ def test_an_account_waits_for_who_is_inside(sections, in_threads, name):
     assert overtaken.count(False) > 5, overtaken
 
 
-def test_tickets_wait_for_who_is_inside(sections, in_threads):
+def test_next_ticket_waits_for_a_section(sections, in_threads):
     tickets = ftdemo.Tickets()
     operation = partial(next, tickets)
     overtaken = [overtakes(sections, in_threads, tickets, operation) for _ in range(9)]

@@ -45,7 +45,7 @@ def test_import_brings_the_gil_back(fresh_python, module):
 
 @all_modules
 @pytest.mark.free_threaded
-def test_gil_0_is_no_proof(fresh_python):
+def test_gil_0_hides_a_module_that_needs_the_gil(fresh_python):
     """PYTHON_GIL=0 hides the offender: why no check may be made under it."""
     done = fresh_python("-c", PROGRAM, "ftdemo.legacy", env={"PYTHON_GIL": "0"})
     assert (done.stdout, done.stderr) == ("False False\n", "")
@@ -53,7 +53,7 @@ def test_gil_0_is_no_proof(fresh_python):
 
 @all_modules
 @pytest.mark.free_threaded
-def test_w_error_is_no_protection(fresh_python):
+def test_w_error_does_not_keep_the_gil_off(fresh_python):
     """With -W error the import fails, the GIL is on all the same, and the next import works."""
     program = """
 import sys

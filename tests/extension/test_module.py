@@ -14,7 +14,7 @@ pytestmark = pytest.mark.thread_unsafe(reason="counts what the whole process has
 TYPES = [name for name in ftdemo.__all__ if isinstance(getattr(ftdemo, name), type)]
 
 
-def test_each_import_has_types_of_its_own(another_module):
+def test_each_import_has_its_own_types(another_module):
     module = another_module()
     assert TYPES
     assert all(getattr(module, name) is not getattr(_ready, name) for name in TYPES)
@@ -23,7 +23,7 @@ def test_each_import_has_types_of_its_own(another_module):
 
 
 @pytest.mark.parametrize("name", CONCEPTS)
-def test_nothing_is_leaked(name):
+def test_no_reference_leaks(name):
     """A leaked object a round would be 500 blocks; what caches take comes before."""
 
     def grown(rounds):
@@ -63,7 +63,7 @@ def run_in_another_interpreter(program):
     pytest.skip("no interpreter with a GIL of its own")
 
 
-def test_another_interpreter_has_a_module_of_its_own():
+def test_a_subinterpreter_has_its_own_module():
     """With types of its own, and all works there; the module of this one stays as it is."""
     types = {name: id(getattr(ftdemo, name)) for name in TYPES}
     program = f"""
@@ -82,7 +82,7 @@ for source in {list(SOURCES.values())}:
 
 
 @pytest.mark.all_modules
-def test_the_legacy_module_is_refused():
+def test_a_subinterpreter_refuses_the_legacy_module():
     """It has static variables, and so does not say that it can be used by interpreters apart."""
     failed = run_in_another_interpreter("import ftdemo._legacy")
     assert "module ftdemo._legacy does not support loading in subinterpreters" in failed

@@ -32,7 +32,7 @@ def race_tests():
 RACE_TESTS = list(race_tests())
 
 
-def test_every_concept_has_one():
+def test_every_concept_has_a_race_test():
     """But for those whose twins are the same: there is nothing to lock."""
     files = {node.partition("::")[0] for node in RACE_TESTS}
     ready, legacy = CSRC / "ready", CSRC / "legacy"
@@ -47,7 +47,7 @@ def test_every_concept_has_one():
 @pytest.mark.two_cores
 @pytest.mark.thread_unsafe(reason="starts processes")
 @pytest.mark.parametrize("node", RACE_TESTS)
-def test_fails_on_the_legacy_twin(fresh_python, node):
+def test_race_test_fails_on_the_legacy_twin(fresh_python, node):
     """It does so at once, as a rule; a busy machine may need a few attempts."""
     for _ in range(10):
         done = fresh_python(

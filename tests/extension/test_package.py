@@ -24,7 +24,7 @@ LEVELS = {
 }
 
 
-def test_no_source_and_no_test_is_installed():
+def test_no_sources_or_tests_are_installed():
     files = importlib.metadata.files("ftdemo")
     if any(path.name == "direct_url.json" and "editable" in path.read_text() for path in files):
         pytest.skip("an editable installation")
@@ -34,7 +34,7 @@ def test_no_source_and_no_test_is_installed():
 
 
 @pytest.mark.all_modules
-def test_the_twins_have_the_same_names(fresh_python):
+def test_twins_have_the_same_public_names(fresh_python):
     program = "import ftdemo, ftdemo.legacy; print(ftdemo.__all__ == ftdemo.legacy.__all__)"
     assert fresh_python("-W", "ignore", "-c", program).stdout == "True\n"
     assert all(getattr(ftdemo, name) is getattr(_ready, name) for name in ftdemo.__all__)
@@ -57,7 +57,7 @@ def documented():
 
 
 @pytest.mark.parametrize(("name", "thing"), list(documented()))
-def test_docstrings_end_with_the_guarantee(name, thing):
+def test_docstrings_end_with_a_thread_safety_level(name, thing):
     assert thing.__doc__, name
     level = re.search(r"Thread safety: ([\w ]+)[^:]*\.$", thing.__doc__)
     assert level, f"{name}: {thing.__doc__!r}"

@@ -31,7 +31,7 @@ for name in sys.argv[1:]:
 @pytest.mark.all_modules
 @pytest.mark.free_threaded
 @pytest.mark.parametrize("names", [["one._legacy", "two._legacy"], ["two._legacy", "one._legacy"]])
-def test_only_the_first_offender_is_warned_of(fresh_python, names):
+def test_only_the_first_module_causes_a_warning(fresh_python, names):
     done = fresh_python("-W", "always", "-c", TWO_OFFENDERS, *names)
     assert re.findall(r"to load module '(.+?)'", done.stderr) == names[:1]
     verbose = fresh_python("-v", "-c", TWO_OFFENDERS, *names)
@@ -66,13 +66,13 @@ os._exit(0)
 
 
 @pytest.mark.free_threaded
-def test_return_inside_a_section(fresh_python, sections):
+def test_return_inside_a_section_keeps_the_lock(fresh_python, sections):
     """There is no warning, the lock is kept, and the next time the thread detaches it is over."""
     assert fresh_python("-c", LEFT, sections.__file__).returncode != 0
 
 
 @pytest.mark.free_threaded
-def test_a_decref_inside_a_section_may_give_it_up(sections, in_threads):
+def test_decref_inside_a_section_may_suspend_it(sections, in_threads):
     """Its __del__ blocks, and another thread is in the same section meanwhile."""
     thing, dropped, entered = SimpleNamespace(), threading.Event(), threading.Event()
 
@@ -115,7 +115,7 @@ def test_a_borrowed_reference_is_not_kept_alive(in_threads, borrowed):
 
 
 @since_3_14
-def test_a_reference_count_of_1_is_not_yours_alone(in_threads):
+def test_reference_count_1_while_another_thread_has_the_object(in_threads):
     """A weak reference gives another thread a strong one, at any time."""
 
     class Thing:
@@ -140,7 +140,7 @@ def test_a_reference_count_of_1_is_not_yours_alone(in_threads):
 
 @since_3_14
 @pytest.mark.free_threaded
-def test_a_buffer_of_the_object_allocator_is_taken_for_an_object():
+def test_collector_takes_a_buffer_from_the_object_allocator_for_an_object():
     """It gets the memory of a dead one, which a reader without a lock may still count in."""
     size = object.__basicsize__
 
@@ -179,7 +179,7 @@ static PyMethodDef methods[] = {{NULL, NULL, 0, NULL}};
 
 
 @pytest.mark.free_threaded
-def test_without_py_gil_disabled_the_module_is_for_the_other_build(fresh_python, compiled):
+def test_module_compiled_without_py_gil_disabled_is_for_the_gil_build(fresh_python, compiled):
     """It is named for this one, though, compiles without a warning, and is found."""
     built = compiled("forgotten", FORGOTTEN)
     done = fresh_python("-c", "import forgotten", env={"PYTHONPATH": str(built.parent)})

@@ -49,7 +49,7 @@ def use(ftdemo):
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["connect", "disconnect"]))))
-def test_agrees_with_a_list(twin, steps):
+def test_signal_agrees_with_a_list(twin, steps):
     called = []
     callbacks = [lambda value, n=n: called.append((n, value)) for n in range(4)]
     signal, model = twin.Signal(), []
@@ -77,7 +77,7 @@ def test_connect_requires_a_callable_that_supports_weak_references(twin):
             twin.Signal().connect(wrong)
 
 
-def test_wrong_arguments(twin):
+def test_errors_on_wrong_arguments(twin):
     for operation in (twin.Signal().connect, twin.Signal().disconnect):
         with pytest.raises(TypeError):
             operation()
@@ -122,7 +122,7 @@ def test_an_exception_ends_the_emission(twin):
     assert called == []
 
 
-def test_callbacks_change_the_signal_that_calls_them(twin):
+def test_a_callback_may_change_its_signal(twin):
     """Each emission calls those that were connected when it began."""
     signal, called = twin.Signal(), []
 
@@ -163,7 +163,7 @@ def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
 
 
 @pytest.mark.thread_unsafe(reason="sets when garbage is collected")
-def test_a_finalizer_changes_the_signal_that_changes(twin):
+def test_a_finalizer_may_change_the_signal_during_a_change(twin):
     """Up to 3.11, any allocation may collect garbage, and so run a finalizer."""
     threshold = gc.get_threshold()
 
@@ -245,7 +245,7 @@ def test_a_callback_runs_outside_the_section(twin, in_threads):
 
 
 @pytest.mark.race
-def test_no_connection_is_lost(twin, together):
+def test_no_connection_is_lost_when_threads_connect(twin, together):
     signals = [twin.Signal() for _ in range(1_000)]
     kept = []
 
@@ -260,7 +260,7 @@ def test_no_connection_is_lost(twin, together):
 
 
 @pytest.mark.race
-def test_callbacks_come_and_go_while_they_are_called(twin, together):
+def test_callbacks_connect_and_disconnect_during_emit(twin, together):
     """What is called is alive: it dies in one thread while another one is about to call it."""
     signal, called_dead = twin.Signal(), []
 

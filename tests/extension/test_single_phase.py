@@ -3,6 +3,6 @@
 from ftdemo import _single_phase
 
 
-def test_identity():
+def test_identity_returns_its_argument():
     thing = object()
     assert _single_phase.identity(thing) is thing

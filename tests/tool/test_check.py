@@ -203,7 +203,7 @@ def test_children_end_when_the_parent_is_killed(package):
 
 @posix
 @pytest.mark.free_threaded
-def test_the_report_names_the_culprits(fresh_python, package):
+def test_report_names_the_culprits(fresh_python, package):
     done = fresh_python(
         *("-m", "ftdemo", "check", "--timeout=2", "misbehaving.legacy"),
         env={"PYTHONPATH": str(package), "GITHUB_ACTIONS": "true"},
@@ -214,7 +214,7 @@ def test_the_report_names_the_culprits(fresh_python, package):
 
 @pytest.mark.all_modules
 @pytest.mark.free_threaded
-def test_step_summary(fresh_python, tmp_path):
+def test_step_summary_lists_the_verdicts(fresh_python, tmp_path):
     summary = tmp_path / "summary.md"
     env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
     assert fresh_python("-m", "ftdemo", "check", "ftdemo", env=env).returncode == 1
@@ -237,7 +237,7 @@ def test_exit_code_3_on_a_build_with_the_gil(fresh_python, schema):
 
 
 @pytest.mark.all_modules
-def test_the_function():
+def test_check_finds_all_modules_and_reports_progress():
     seen = []
     result = check(["ftdemo"], jobs=1, progress=seen.append)
     (target,) = result["targets"]
@@ -254,14 +254,14 @@ def test_the_function():
 
 
 @pytest.mark.parametrize("name", ["pytest_run_parallel", "PyTest.Run-Parallel", "packaging"])
-def test_no_extension_module(fresh_python, name):
+def test_exit_code_0_when_there_is_no_extension_module(fresh_python, name):
     done = fresh_python("-m", "ftdemo", "check", name)
     assert done.returncode == 0
     assert "no extension module" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["hypothesiss", "ftdemo._reddy", "no-such-thing", "", "a b", "."])
-def test_no_such_target(fresh_python, name):
+def test_exit_code_2_when_the_target_does_not_exist(fresh_python, name):
     done = fresh_python("-m", "ftdemo", "check", name)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no installed distribution, package or module" in done.stderr
@@ -272,7 +272,7 @@ def test_no_such_target(fresh_python, name):
 @pytest.mark.parametrize(
     "arguments", [[], ["--timeout=0", "x"], ["--timeout=nan", "x"], ["--jobs=0", "x"], ["--jobs=x"]]
 )
-def test_usage_errors(fresh_python, arguments):
+def test_exit_code_2_on_usage_errors(fresh_python, arguments):
     done = fresh_python("-m", "ftdemo", "check", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
 
@@ -304,7 +304,7 @@ class TestWheels:
         return make
 
     @pytest.mark.free_threaded
-    def test_is_checked(self, wheel, schema):
+    def test_modules_in_a_wheel_are_checked(self, wheel, schema):
         path = wheel(files=[("acme/__init__.py", "")])
         (target,) = schema(check([str(path)]))["targets"]
         assert (target["distribution"], target["version"]) == ("acme", "1.2")
@@ -319,19 +319,19 @@ class TestWheels:
         assert result["summary"]["skip"] == 2
 
     @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out", "..\\out", "C:\\out"])
-    def test_a_path_that_leaves_it_is_refused(self, wheel, name, tmp_path):
+    def test_target_error_when_a_path_leaves_the_wheel(self, wheel, name, tmp_path):
         path = wheel(files=[(name, "x")])
         with pytest.raises(TargetError, match="is a path out of the wheel"):
             targets.find(str(path), tmp_path)
 
-    def test_a_link_is_refused(self, wheel, tmp_path):
+    def test_target_error_when_the_wheel_contains_a_link(self, wheel, tmp_path):
         link = zipfile.ZipInfo("acme/link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         path = wheel(files=[(link, "/etc")])
         with pytest.raises(TargetError, match="not a regular file"):
             targets.find(str(path), tmp_path)
 
-    def test_no_wheel(self, tmp_path):
+    def test_target_error_when_a_file_is_not_a_wheel(self, tmp_path):
         (tmp_path / "acme-1-py3-none-any.whl").write_text("no zip file")
         for name in ("acme-1-py3-none-any.whl", "acme.whl", "acme-2-py3-none-any.whl"):
             with pytest.raises(TargetError):
@@ -357,18 +357,18 @@ class TestPytestPlugin:
         assert "1 failed, 4 passed" in done.stdout
         assert "the GIL came on: enabled by ftdemo._legacy" in done.stdout
 
-    def test_pass(self, fresh_python, tmp_path):
+    def test_exit_code_0_when_the_module_passes(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo._ready", "-v")
         assert done.returncode == 0
         assert "ftdemo-check::ftdemo._ready::ftdemo._ready PASSED" in done.stdout
 
-    def test_no_such_target(self, fresh_python, tmp_path):
+    def test_usage_error_when_the_target_does_not_exist(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=no-such-thing")
         assert done.returncode == 4
         assert "no-such-thing" in done.stderr
 
 
-def test_editable_and_namespace_layouts(tmp_path, package, monkeypatch):
+def test_modules_of_an_editable_namespace_package_are_found(tmp_path, package, monkeypatch):
     """Modules below a folder without __init__.py, and of a distribution that lists no files."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "acme" / "deep").mkdir(parents=True)

@@ -39,7 +39,7 @@ def run(fresh_python, *arguments, env=None):
 
 
 @pytest.mark.parametrize("name", demos.NAMES)
-def test_the_claim_is_seen(fresh_python, name):
+def test_claim_is_seen(fresh_python, name):
     done, result = run(fresh_python, name, "--quick", "--json")
     assert result["version"] == 1
     assert result["interpreter"]["free_threaded"] is FREE_THREADED
@@ -56,7 +56,7 @@ def test_the_claim_is_seen(fresh_python, name):
     assert (done.returncode, done.stderr) == (3 if demo["outcome"] == "skip" else 0, "")
 
 
-def test_each_is_one_short_documented_program():
+def test_each_demo_is_one_short_documented_program():
     modules = {name: demos.load(name) for name in demos.NAMES}
     files = {path for path in Path(demos.__file__).parent.glob("*.py") if path.stem != "__init__"}
     assert files == {Path(module.__file__) for module in modules.values()}

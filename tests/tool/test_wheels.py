@@ -167,7 +167,7 @@ def test_a_renamed_wheel_is_a_tag_problem(wheelhouse, expect):
 
 
 @pytest.mark.parametrize("tag", [("cp314", "cp314", "win32"), ("cp313", "cp313t", LINUX)])
-def test_an_extra_wheel(wheelhouse, expect, tag):
+def test_an_extra_wheel_is_a_problem(wheelhouse, expect, tag):
     extra = make(wheelhouse, *tag, "acme.py")
     assert kinds(wheelhouse, expect) == [("extra", extra.name)]
 
