@@ -1,4 +1,4 @@
-"""The wheel for the stable ABI of both builds: collected where that is what is installed."""
+"""The wheel for the stable ABI of both builds; collected only if that wheel is installed."""
 
 import json
 

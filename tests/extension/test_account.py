@@ -52,7 +52,7 @@ def check(amount):
 
 
 class Model:
-    """What an account does, in plain Python."""
+    """An account in plain Python."""
 
     def __init__(self, balance):
         self.balance = balance
@@ -301,7 +301,7 @@ def test_no_deposit_is_lost_when_threads_deposit(twin, together):
 
 @pytest.mark.race
 def test_one_of_two_deposits_fails_when_only_one_fits(twin, together):
-    """There is room for one more unit: two threads at once, and one of them is too late."""
+    """There is room for one more unit, so one of two concurrent deposits must fail."""
     accounts = [twin.Account(MAX - 1) for _ in range(5_000)]
 
     def deposit(n):
@@ -328,7 +328,7 @@ def test_no_withdrawal_is_lost_when_threads_withdraw(twin, together):
 
 @pytest.mark.race
 def test_sum_is_constant_when_threads_transfer_both_ways(twin, together):
-    """Transfers in both directions: nothing is lost, and nothing deadlocks."""
+    """Transfers in both directions at once lose nothing and do not deadlock."""
     a, b = twin.Account(10_000), twin.Account(10_000)
 
     def move(*transfers):
@@ -367,7 +367,7 @@ def test_total_is_constant_during_transfers(twin, together):
 
 @pytest.mark.race
 def test_balance_is_constant_during_failing_transfers(twin, together):
-    """It takes the money out and puts it back: nobody may see it gone."""
+    """The transfer takes the money and puts it back: no other thread may see it missing."""
     a, full = twin.Account(5), twin.Account(MAX)
 
     def fail(_):

@@ -116,7 +116,7 @@ def test_the_buffer_is_released(twin):
 
 @pytest.mark.thread_unsafe(reason="starts a process with threads")
 def test_process_exits_while_a_daemon_thread_updates(fresh_python):
-    """It never attaches again, and so must have given up the lock before: or the exit hangs."""
+    """The thread never attaches again. If it still held the lock, the exit would hang."""
     program = """
 import faulthandler, os, threading, time, ftdemo
 faulthandler.dump_traceback_later(20, exit=True)
@@ -150,7 +150,7 @@ def test_concurrent_short_updates_are_atomic(twin, together):
 
 @pytest.mark.race
 def test_concurrent_long_updates_are_atomic(twin, together):
-    """Detached, and each time with an object that has never seen a long buffer before."""
+    """The updates run detached, each time on an object that never got a long buffer before."""
     data = b"y" * 50_000
     checksums = [twin.Checksum() for _ in range(500)]
 
@@ -164,7 +164,7 @@ def test_concurrent_long_updates_are_atomic(twin, together):
 @pytest.mark.race
 @pytest.mark.parametrize("read", ["value", "copy"])
 def test_reads_see_whole_updates(twin, together, read):
-    """What is read is what some number of whole updates gives."""
+    """Each value that is read is the result of some number of whole updates."""
     checksum = twin.Checksum()
     data = b"\xfe" * (LONG - 1)
     whole = [1]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-# Of few letters: of all there are, hypothesis makes a table on first use, and eight threads that
-# make it at the same time take two minutes in 3.13t.
+# Few letters: for all of Unicode, hypothesis creates a table on first use, and eight threads that
+# do so at the same time take two minutes in 3.13t.
 TEXT = st.text("abc")
 
 
@@ -47,7 +47,7 @@ def test_equal_but_distinct_objects_are_one_key(twin):
 
 
 def test_keys_are_compared_as_in_a_dict(twin):
-    """As in a dict, 1 == 1.0 == True: the first one seen stands for all."""
+    """As in a dict, 1 == 1.0 == True: intern() returns the first one that it got."""
     key = 10**20
     assert twin.intern(key) is key
     assert twin.intern(float(key)) is key
@@ -98,7 +98,7 @@ def test_each_import_has_its_own_cache(another_module):
     "free-threading" in sys.version and sys.version_info < (3, 14),
     reason="3.13t makes types immortal once there are threads",
 )
-@pytest.mark.thread_unsafe(reason="collects what all threads have made")
+@pytest.mark.thread_unsafe(reason="collects objects of all threads")
 def test_a_module_and_its_interned_objects_are_collected(fresh_python):
     """The key refers to the module, which refers to the key: only m_traverse shows the cycle."""
     program = """
@@ -120,9 +120,9 @@ for _ in range(3):
     assert fresh_python("-c", program).stderr == ""
 
 
-@pytest.mark.thread_unsafe(reason="has threads of its own")
+@pytest.mark.thread_unsafe(reason="starts threads")
 def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, together):
-    """The cache is there before anyone can ask for it. No legacy twin: its cache is static."""
+    """The exec function creates the cache. Not for the legacy twin: its cache is static."""
     modules = [another_module() for _ in range(2_000)]
 
     def intern(n):
@@ -134,7 +134,7 @@ def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, 
 
 @pytest.mark.race
 def test_threads_get_one_object_per_key(twin, together):
-    """Racing first calls, each with a key object of its own, all get the same one."""
+    """Concurrent first calls with equal but distinct keys all return the same object."""
 
     def intern(n):
         return [twin.intern(f"one object per key {n} {m}") for m in range(200)]

@@ -69,7 +69,7 @@ def test_other_threads_count_in_the_shared_part(in_threads):
 
 @pytest.mark.free_threaded
 def test_list_is_locked_while_it_is_sorted():
-    """A list is locked while it sorts: its comparisons look at it from inside."""
+    """A list is locked while it is sorted; the comparisons read its header."""
     seen = []
     items = []
 

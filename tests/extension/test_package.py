@@ -1,4 +1,4 @@
-"""What is installed: the package, its types, and nothing of the sources."""
+"""The installed files: the package and its type stubs, but no C sources."""
 
 import importlib
 import importlib.metadata
@@ -14,7 +14,7 @@ import ftdemo
 from ftdemo import _ready
 from ftdemo.own import declarations
 
-# Doc/library/threadsafety.rst in CPython's documentation, from the least to the most safe.
+# Doc/library/threadsafety.rst in CPython's documentation, from the least safe to the safest.
 LEVELS = {
     "incompatible",
     "compatible",
@@ -41,7 +41,7 @@ def test_twins_have_the_same_public_names(fresh_python):
 
 
 def documented():
-    """Every public function, type, method and attribute of the extension modules."""
+    """Yield every public function, type, method and attribute of the extension modules."""
     for declaration in declarations():
         if declaration.brings_gil_back:
             continue
@@ -68,7 +68,7 @@ def test_docstrings_end_with_a_thread_safety_level(name, thing):
 
 @pytest.mark.skipif("CIBUILDWHEEL_BUILD_IDENTIFIER" not in os.environ, reason="for cibuildwheel")
 def test_cibuildwheel_tests_the_wheel_that_it_built():
-    """cp314t-manylinux_x86_64 is tested by 3.14t, with an extension that is named for it."""
+    """For example, cp314t-manylinux_x86_64 is tested with 3.14t and extensions named for it."""
     build = os.environ["CIBUILDWHEEL_BUILD_IDENTIFIER"].partition("-")[0]
     threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     assert build == f"cp{sys.version_info.major}{sys.version_info.minor}{threaded}"

@@ -38,7 +38,7 @@ def test_sum_matches_the_closed_form(twin, n):
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3_810_776, 3_810_779, 2**25 - 1, 2**25, 2**25 + 1, 2**26])
 def test_sum_across_blocks_and_64_bits(twin, n):
-    """From about n = 3.8 million on, the sum is more than 64 bits."""
+    """From about n = 3.8 million on, the sum exceeds 64 bits."""
     assert twin.sum_of_squares(n) == closed_form(n)
 
 
@@ -57,9 +57,9 @@ def test_error_when_a_number_is_out_of_range(twin):
             twin.sum_of_squares(too_large)
 
 
-@pytest.mark.thread_unsafe(reason="has threads of its own")
+@pytest.mark.thread_unsafe(reason="starts threads")
 def test_threads_get_their_own_sums(twin, in_threads):
-    """Each works on numbers of its own."""
+    """Each thread computes with its own numbers."""
     sizes = [10_000_000 + n for n in range(4)]
     sums = in_threads(*[partial(twin.sum_of_squares, n) for n in sizes] * 2)
     assert sums == [closed_form(n) for n in sizes] * 2
@@ -67,7 +67,7 @@ def test_threads_get_their_own_sums(twin, in_threads):
 
 @pytest.mark.thread_unsafe(reason="starts a process with threads")
 def test_garbage_collection_does_not_wait_for_the_work(fresh_python):
-    """A collection stops all threads, and an attached one must let itself be stopped."""
+    """A collection stops all threads, and must wait for each attached thread to stop."""
     program = """
 import ftdemo, gc, threading, time
 worker = threading.Thread(target=ftdemo.sum_of_squares, args=(2**31,))
