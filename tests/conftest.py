@@ -129,6 +129,7 @@ def together(in_threads: InThreads) -> Together:
     def run(*functions: Callable[[int], T], times: int) -> list[list[T]]:
         arrived: list[None] = []
         at_once: list[bool] = []
+        failed: list[None] = []
         in_vain = [None] if is_gil_enabled() or cores() == 1 else []
         deadline = time.monotonic() + 5
 
@@ -137,6 +138,8 @@ def together(in_threads: InThreads) -> Together:
             for expected in itertools.count(len(functions), len(functions)):
                 arrived.append(None)
                 while len(arrived) < expected:  # a lock would wake them at different times
+                    if failed:
+                        raise RuntimeError("another thread has failed")
                     if in_vain:
                         time.sleep(0)
                 yield time.monotonic()
@@ -159,7 +162,14 @@ def together(in_threads: InThreads) -> Together:
                 results.append(function(n))
             return results
 
-        return in_threads(*[partial(repeat, function) for function in functions])
+        def repeat_or_fail(function: Callable[[int], T]) -> list[T]:
+            try:
+                return repeat(function)
+            except BaseException:
+                failed.append(None)  # or the others would wait for this thread for ever
+                raise
+
+        return in_threads(*[partial(repeat_or_fail, function) for function in functions])
 
     return run
 

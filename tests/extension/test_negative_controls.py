@@ -57,7 +57,6 @@ def test_race_test_fails_on_the_legacy_twin(fresh_python, node):
         if done.returncode < 0:  # a crash is a failure too
             return
         assert "GIL off" in done.stdout
-        if re.search(r"^=+ \d+ failed in", done.stdout, re.M):
-            assert re.search(r"^E +(AssertionError|assert )", done.stdout, re.M), done.stdout
+        if re.search(r"^E +(AssertionError|assert )", done.stdout, re.M):
             return
     pytest.fail(f"{node} does not tell the twins apart")
