@@ -154,7 +154,7 @@ def test_an_empty_folder_is_accepted(tmp_path, monkeypatch):
     assert (tmp_path / "pyproject.toml").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there are no such bits")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bits")
 def test_executable_bits_are_kept_and_build_output_is_not_copied(tmp_path, monkeypatch):
     new_project("acme", tmp_path / "template")
     monkeypatch.setattr(new, "_TEMPLATE", tmp_path / "template")
