@@ -1,7 +1,7 @@
 """Compile the peers, each with the options of its toolkit if possible.
 
 The interpreter's flags, usually with -O3, are added, as for ftdemo. A toolkit that is not installed
-or does not compile is named on stderr and skipped; `python -m peers.contract` reports it as missing.
+or does not compile is named on stderr and skipped; `python -m peers.contract` says it is missing.
 """
 
 import shutil

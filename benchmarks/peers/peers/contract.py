@@ -100,8 +100,8 @@ def _together(*works: Any) -> None:
 def check_threads(module: ModuleType) -> None:
     """Check threads: no deposit may be lost, and no transfer, even in opposite directions.
 
-    By luck, a module without locks may pass; a module with locks never fails. An exception that ends
-    a thread shows in the balances, too.
+    By luck, a module without locks may pass; a module with locks never fails. If an exception
+    ends a thread, the balances show that, too.
     """
     a, b = module.Account(), module.Account(STEPS)
     transfer = module.transfer
@@ -130,9 +130,8 @@ def check_gil(module: ModuleType) -> None:
     """Check in a new process that importing the module leaves the GIL off."""
     if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         return
-    env = {
-        name: value for name, value in os.environ.items() if name != "PYTHON_GIL"
-    }  # it hides the answer
+    # Not PYTHON_GIL, which would hide the answer.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-X", "utf8", "-c", ASK, module.__name__]
     asked = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -134,5 +134,5 @@ def why_left_out(text: str) -> str:
     """Return the reason not to analyse a file with this text, or ""."""
     head = text[:3_000]
     if MAIN.search(text) and "Python.h" not in text:
-        return "a program of its own: it has a main() and no Python.h"
+        return "a program: it has a main() and no Python.h"
     return next((why for pattern, why in GENERATED if pattern.search(head)), "")
