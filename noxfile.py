@@ -1,12 +1,13 @@
-"""Each task of a developer is a session. These two commands are what a change must pass:
+"""The tasks of a developer, one session each. A change must pass these two commands:
 
-tools/nox           Run the tests on every interpreter that is installed, of CPython 3.11 to 3.15,
-                    with the GIL and without. Where none is free-threaded, it gets one first.
+tools/nox           Run the tests on every installed interpreter of CPython 3.11 to 3.15, with the
+                    GIL and without. If none is free-threaded, install one first.
 tools/nox -t rest   Run everything else, which takes longer: lint, packages, mutants, sanitizers,
-                    stress, new projects, and the benchmarks in short.
+                    stress, new projects, and short benchmarks.
 
-Both end with a line for each session, and say why one was skipped. `tools/nox -s NAME` runs one
-session, and what follows `--` goes to it. With uv, `uvx --with uv nox` is the same as `tools/nox`.
+Both end with one line per session, which says why a session was skipped. `tools/nox -s NAME` runs
+one session; arguments after `--` are passed to it. With uv, `uvx --with uv nox` does the same as
+`tools/nox`.
 """
 
 import hashlib
@@ -21,23 +22,23 @@ import nox
 
 nox.needs_version = ">=2026.4"
 nox.options.default_venv_backend = "uv|venv"
-nox.options.download_python = "never"  # what is missing is skipped by name; see provide()
+nox.options.download_python = "never"  # sessions without an interpreter are skipped; see provide()
 nox.options.error_on_missing_interpreters = False
 nox.options.sessions = ["provide", "tests"]
-REST = ["rest"]  # the tag of what `tools/nox -t rest` runs
+REST = ["rest"]  # the tag of the sessions that `tools/nox -t rest` runs
 
-# Where tools/provide_python.py puts what it builds.
+# Where tools/provide_python.py installs interpreters.
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ftdemo"
 os.environ["PATH"] += os.pathsep + str(Path(os.environ.get("FTDEMO_CACHE") or CACHE) / "bin")
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-PYTHONS = ["3.13t", *nox.project.python_versions(PROJECT)]  # 3.14t and 3.15t are among them
+PYTHONS = ["3.13t", *nox.project.python_versions(PROJECT)]  # includes 3.14t and 3.15t
 FREE_THREADED = [version for version in PYTHONS if version.endswith("t")]
-# Of what needs one free-threaded interpreter: that which upstream calls final, else any.
+# For sessions that need one free-threaded interpreter: a final release, or else any.
 FREE = "3.14t" if shutil.which("python3.14t") else "3t"
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 UV = (sys.executable, "-m", "uv")
-# uv would heed these of a session, in what a session runs that has environments of its own.
+# nox sets these; uv would use them even where a session runs tools with their own environments.
 UNSET = {"UV_PYTHON": None, "VIRTUAL_ENV": None}
 STRESS_SKIPPED = 77
 
@@ -47,19 +48,19 @@ def group(name: str) -> tuple[str, ...]:
 
 
 def install_ftdemo(session: nox.Session, *more: str) -> None:
-    """Install ftdemo, compiled with warnings as errors, and what else a session needs."""
-    # hypothesis has Rust in it, and wheels for 3.14t on; 3.13t gets the last one without.
+    """Install ftdemo, compiled with warnings as errors, and more packages."""
+    # hypothesis contains Rust, with wheels since 3.14t; 3.13t gets the last pure Python release.
     session.install("--only-binary=hypothesis", ".", *more, env={"FTDEMO_WERROR": "1"})
 
 
 def provided(session: nox.Session, *options: str) -> str:
-    """Give what tools/provide_python.py prints: the path of what was there or was just made."""
+    """Run tools/provide_python.py; return the path that it prints."""
     command = (sys.executable, "tools/provide_python.py", *options)
     return str(session.run(*command, external=True, silent=True, stderr=sys.stderr)).strip()
 
 
 def environment(session: nox.Session, python: str, *packages: str) -> str:
-    """Make an environment beside the session's own, of any interpreter; gives its Python."""
+    """Create another environment, for any interpreter; return the path of its Python."""
     where = Path(session.create_tmp()) / f"environment-{Path(python).name}"
     session.run(*UV, "venv", "-q", "--clear", "-p", python, str(where), external=True)
     path = str(where / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
@@ -70,7 +71,7 @@ def environment(session: nox.Session, python: str, *packages: str) -> str:
 
 @nox.session(python=False)
 def provide(session: nox.Session) -> None:
-    """See to it that there is a free-threaded interpreter, and say which."""
+    """Install a free-threaded interpreter if there is none, and print its path."""
     session.log(f"free-threaded: {provided(session)}")
 
 
@@ -83,7 +84,7 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(tags=REST)
 def lint(session: nox.Session) -> None:
-    """Check style, types, stubs, metadata and workflows: all hooks of .pre-commit-config.yaml."""
+    """Check style, types, stubs, metadata and workflows with all hooks of pre-commit."""
     install_ftdemo(session, *group("lint"), *group("test"), "nox")
     session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure")
     session.run("pytest", "-q", "tests/tool/test_lint.py")
@@ -91,14 +92,14 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def guarantees(session: nox.Session) -> None:
-    """Write docs/guarantees.md anew, from docstrings and mutants."""
+    """Write docs/guarantees.md from docstrings and mutants."""
     session.install(".")
     session.run("python", "tools/guarantees.py")
 
 
 @nox.session(name="lint-real")
 def lint_real(session: nox.Session) -> None:
-    """Lint real sources: nox -s lint-real -- FOLDER... (the figures in docs/lint.md)."""
+    """Run the lint on other sources, for docs/lint.md: nox -s lint-real -- FOLDER..."""
     session.install(".[lint]")
     session.run("python", "tests/tool/lint_real.py", *session.posargs)
 
@@ -114,7 +115,7 @@ def fmt(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests on this interpreter; without the GIL, in eight threads a test."""
+    """Run the tests on one interpreter; if it is free-threaded, each test in eight threads."""
     install_ftdemo(session, *group("test"))
     threads = ["--parallel-threads=8"] if str(session.python).endswith("t") else []
     session.run("pytest", *threads, *session.posargs)
@@ -122,10 +123,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED, requires=["provide"], tags=REST)
 def mutants(session: nox.Session) -> None:
-    """Remove one precaution at a time from csrc/ready, and see the test named for it fail."""
+    """Remove one precaution at a time from csrc/ready, and check that its test fails."""
     needed = (*group("test"), *PROJECT["project"]["dependencies"])
     session.install("--only-binary=hypothesis", *needed)
-    # The source lint's parser has no wheels for free-threaded builds: it runs on nox's Python.
+    # The parser of ftdemo lint has no wheels for free-threaded builds, so nox's Python runs it.
     linter = environment(session, sys.executable, *group("lint"), *group("test"), ".")
     run = ("tests/mutants/run.py", "--python", f"{session.bin}/python", *session.posargs)
     session.run(linter, *run, external=True)
@@ -135,7 +136,7 @@ def mutants(session: nox.Session) -> None:
 def asan(session: nox.Session) -> None:
     """Run the tests of the C code under AddressSanitizer and UndefinedBehaviorSanitizer.
 
-    On a build with the GIL, where every allocation is seen, and on a free-threaded one.
+    Use a build with the GIL, where the sanitizer sees every allocation, and a free-threaded one.
     """
     if sys.platform != "linux":
         session.skip("needs gcc's libraries")
@@ -146,13 +147,13 @@ def asan(session: nox.Session) -> None:
 
 @nox.session(python=False, tags=REST)
 def tsan(session: nox.Session) -> None:
-    """Run the tests of the C code under ThreadSanitizer, and see it report the legacy twin.
+    """Run the tests of the C code under ThreadSanitizer, and check that it reports the legacy twin.
 
-    Takes an interpreter that is instrumented, and a file of what CPython suppresses in its version;
-    without them, provides both.
+    Arguments: an instrumented interpreter, and the file of CPython's suppressions for its version.
+    Without arguments, install both.
     """
     if sys.platform != "linux":
-        session.skip("needs an interpreter that is built for it, which is provided on Linux")
+        session.skip("needs an instrumented interpreter, which is built only on Linux")
     if session.posargs:
         python, suppressions = session.posargs
     else:
@@ -165,7 +166,7 @@ def tsan(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def stress(session: nox.Session) -> None:
-    """Stress ftdemo's own types, then run each script in tests/stress: so many seconds each, 5."""
+    """Stress ftdemo's types, then run each script in tests/stress: nox -s stress -- SECONDS."""
     session.install(".")
     seconds = session.posargs[0] if session.posargs else "5"
     own = ("ftdemo", "stress", "--seconds", seconds)
@@ -178,23 +179,23 @@ def stress(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"])
 def bench(session: nox.Session) -> None:
-    """Measure ftdemo beside its peers: on a machine that does nothing else for ten minutes.
+    """Measure ftdemo and its peers for ten minutes, on an otherwise idle machine.
 
-    `-- --publish` also writes what was measured to where the documents quote it.
+    `-- --publish` also writes the figures into the documents that quote them.
     """
     measure(session, "numpy", "scipy", report=session.posargs)
 
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def smoke(session: nox.Session) -> None:
-    """See that each benchmark runs and that no peer breaks its contract; no figure counts."""
+    """Check that each benchmark runs and that each peer keeps its contract; ignore the figures."""
     measure(session, "cereggii", options=["--quick"])
 
 
 def measure(
     session: nox.Session, *packages: str, options: Sequence[str] = (), report: Sequence[str] = ()
 ) -> None:
-    """Run benchmarks/run.py on this build, and beside it that with the GIL, if it is installed."""
+    """Run benchmarks/run.py on this build, and on the build with the GIL if it is installed."""
     extras = PROJECT["project"]["optional-dependencies"]
     pythons = {f"{session.bin}/python": extras["plot"] if report else []}
     asked = str(session.run("python", "-c", "import sys; print(sys.version)", silent=True))
@@ -206,7 +207,7 @@ def measure(
         install = (*UV, "pip", "install", "-q", "--python", python)
         what = (*group("bench"), *packages, *more, ".")
         session.run(*install, "--compile-bytecode", *what, external=True)
-        # Without isolation, so that the toolkits are those that were pinned.
+        # Without build isolation, to use the pinned versions of the toolkits.
         session.run(*install, "--no-build-isolation", "./benchmarks/peers", external=True)
     result = str(Path(session.create_tmp()) / "results.json")
     session.run("python", "benchmarks/run.py", *options, "--packages", *packages, "-o", result)
@@ -215,7 +216,7 @@ def measure(
 
 @nox.session(python=["3.14t", "3.15t"])
 def real(session: nox.Session) -> None:
-    """Check real packages from PyPI, and compare with fresh interpreters: the table in the docs."""
+    """Check and stress packages from PyPI, for the tables in the documentation."""
     install_ftdemo(session, "--only-binary=scikit-image", *group("test"), *group("real"))
     packages = sorted({re.split("[<>;]", name)[0] for name in group("real")})
     session.run("ftdemo", "check", *packages, success_codes=[1])  # some bring the GIL back
@@ -223,16 +224,16 @@ def real(session: nox.Session) -> None:
         *("pytest", "tests/tool/test_check.py", "-k", "real_packages", *session.posargs),
         env={"FTDEMO_REAL_PACKAGES": " ".join(packages)},
     )
-    if session.python == "3.14t":  # what is pinned has wheels for it
+    if session.python == "3.14t":  # the pinned packages have wheels for it
         session.install("-r", "tests/real/packages.txt")
         session.run("python", "tests/real/stress.py")  # the table in docs/stress.md
 
 
 @nox.session(requires=["provide"], tags=REST)
 def package(session: nox.Session) -> None:
-    """Build the sdist and from it a wheel; install that where there is no compiler, and run it.
+    """Build the sdist and from it a wheel; install the wheel without a compiler and run it.
 
-    Takes a folder to put them in. The wheel is built offline, as those who repackage do.
+    Argument: a folder for both. The wheel is built offline, as distributors do.
     """
     session.install(".[plot]", *group("test"))
     session.run("pytest", "tests/tool/test_demo.py", "-k", "plot")
@@ -252,7 +253,7 @@ def package(session: nox.Session) -> None:
 
 @nox.session(requires=["provide"], tags=REST)
 def template(session: nox.Session) -> None:
-    """See template/ through, and a project that `ftdemo new` makes: all that a user can run."""
+    """Run all checks of template/ and of a project that `ftdemo new` creates."""
     session.install(*group("lint"), "nox", "uv")
     free = environment(session, FREE)
     session.run("python", "tests/tool/new_projects.py", "--free-threaded", free, env=UNSET)
@@ -260,19 +261,19 @@ def template(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def cross(session: nox.Session) -> None:
-    """Compile the C sources for Windows and macOS, with warnings as errors. Nothing is linked."""
+    """Compile the C sources for Windows and macOS, with warnings as errors; link nothing."""
     session.install("ziglang==0.17.1")
     provide = (sys.executable, "tools/provide_python.py", "--headers")
     found = str(session.run(*provide, external=True, silent=True, success_codes=[0, 1])).split("\n")
     folder = found[-2] if len(found) > 1 else ""
     if not Path(folder, "Include").exists():
-        session.skip("there are no headers of CPython for Windows here")
+        session.skip("cannot get CPython's headers for Windows: see above")
     session.run("python", "tools/cross_compile.py", folder)
 
 
 @nox.session(python=["3.15t", "3.15"], tags=REST)
 def abi3t(session: nox.Session) -> None:
-    """Test the wheel for the stable ABI, or the one that 3.15t builds, on both builds of 3.15."""
+    """Test the wheel for the stable ABI, given or built by 3.15t, on both builds of 3.15."""
     dist = Path(".nox/abi3t")
     if session.python == "3.15t" and not session.posargs:
         shutil.rmtree(dist, ignore_errors=True)
@@ -290,6 +291,6 @@ def abi3t(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build and test wheels, as in CI: all for this machine, or `-- --only IDENTIFIER`."""
+    """Build and test wheels as CI does: all for this machine, or `-- --only IDENTIFIER`."""
     session.install(*group("wheels"), "uv", ".")
     session.run("python", "tools/wheels.py", "build", *session.posargs, env=UNSET)

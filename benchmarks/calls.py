@@ -1,9 +1,9 @@
-"""What one call costs beside the peers, and what threads gain, in this interpreter.
+"""Time one call of ftdemo and of each peer, and the speed of threads, in this interpreter.
 
     python -X gil=0 benchmarks/calls.py WINDOWS
 
-Prints, as JSON, seconds for one operation in each window; benchmarks/run.py calculates from these.
-It takes -X gil=0, since importing the legacy twin would bring the GIL back.
+Print, as JSON, the seconds for one operation in each window; benchmarks/run.py uses these. The
+option -X gil=0 is needed because importing the legacy twin would bring the GIL back.
 """
 
 import importlib
@@ -27,7 +27,7 @@ THREADS = 0.02
 
 
 def calls() -> dict[str, Case]:
-    """Give a case for each call, `WHO.OPERATION`, and for each lock in a loop in C, `loop.LOCK`."""
+    """Return one case per call, `WHO.OPERATION`, and one per lock in a loop in C, `loop.LOCK`."""
     modules = {"ftdemo": ftdemo, "legacy": ftdemo.legacy}
     modules |= {name: importlib.import_module(f"peers.{name}") for name in NAMES}
     pair = "a, b, call = Account(100_000_000), Account(), function"
@@ -51,12 +51,12 @@ def calls() -> dict[str, Case]:
 
 
 def in_c(name: str) -> Case:
-    """Make a case of a loop of limits.c, whose steps are the operations."""
+    """Return a case for a loop in limits.c; each step counts as an operation."""
     return lambda steps: statement("loop(n)", loop=getattr(limits, name), n=steps)(1)
 
 
 def shared(threads: int) -> dict[str, list[Case]]:
-    """Give, for each way to share accounts or nothing, a case for each thread."""
+    """Return, for each way to share accounts or nothing, one case per thread."""
     every = range(threads)
     one = ftdemo.Account()
     pair = ftdemo.Account(2**60), ftdemo.Account(2**60)
@@ -75,7 +75,7 @@ def shared(threads: int) -> dict[str, list[Case]]:
 
 
 def fairness(cases: list[Case]) -> float:
-    """Let each thread do what it can in the same time: the least that one did, for the most."""
+    """Run all threads for the same time; return the smallest amount of work over the largest."""
     until = time.perf_counter() + THREADS
 
     def keep_on(case: Case) -> int:

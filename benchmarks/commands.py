@@ -1,9 +1,9 @@
-"""How long ftdemo's commands take: check beside plain imports, stress, and lint.
+"""Time ftdemo's commands: check in comparison with plain imports, stress, and lint.
 
     python benchmarks/commands.py check|stress|lint TIMES [PACKAGE ...]
 
-Prints figures by name, as JSON; PACKAGE is what check is timed with. lint's parser has no wheel for
-free-threaded builds: run that on a build with the GIL.
+Print figures by name, as JSON. PACKAGE is a package to check. Run lint on a build with the GIL,
+because its parser has no wheel for free-threaded builds.
 """
 
 import json
@@ -23,14 +23,14 @@ TWINS = ("Account", "Checksum", "Tickets", "intern")
 
 
 def seconds(*command: str) -> float:
-    """Run the interpreter to its end, and give the seconds that it took."""
+    """Run the interpreter to its end; return the time in seconds."""
     start = time.perf_counter()
     subprocess.run([sys.executable, *command], capture_output=True)
     return time.perf_counter() - start
 
 
 def check(times: int, *packages: str) -> Times:
-    """Time the check of a package beside one process that imports all, and one for each module."""
+    """Time the check of a package, one process that imports all, and one process per module."""
     found: Times = {}
     for package in packages:
         command = ("-m", "ftdemo", "check", package)
@@ -47,7 +47,7 @@ def check(times: int, *packages: str) -> Times:
 
 
 def stress(times: int) -> Times:
-    """Count meetings a second, and time the first finding on each of the legacy twins."""
+    """Count meetings per second, and time the first finding for each legacy type."""
     from ftdemo.stress import stress as drive
 
     length = 3.0
@@ -61,7 +61,7 @@ def stress(times: int) -> Times:
 
 
 def meetings_a_second(meetings: int = 20_000) -> float:
-    """Let two threads deposit into fresh accounts, all of which are made in this time."""
+    """Let two threads deposit into new accounts; include the time to create the accounts."""
     from ftdemo._stress import Meetings
 
     start = time.perf_counter()
@@ -76,7 +76,7 @@ def meetings_a_second(meetings: int = 20_000) -> float:
 
 
 def first_finding(target: str) -> float:
-    """Stress a target until a finding is confirmed, and give the seconds until then."""
+    """Stress a target until a finding is confirmed; return the time until then in seconds."""
     from ftdemo.stress import Progress
     from ftdemo.stress import stress as drive
 
@@ -94,7 +94,7 @@ def first_finding(target: str) -> float:
 
 
 def lint(times: int) -> Times:
-    """Give the lines of csrc that one process reads in a second."""
+    """Return the lines of csrc that one process reads per second."""
     from ftdemo.lint import lint as run
 
     rates = []

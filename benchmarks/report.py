@@ -1,9 +1,9 @@
-"""Print what benchmarks/run.py measured, or publish it.
+"""Print or publish the figures that benchmarks/run.py measured.
 
     python benchmarks/report.py FILE              # print the table
-    python benchmarks/report.py FILE --publish    # write what the documents quote, and draw
+    python benchmarks/report.py FILE --publish    # write the quotes in the documents and the plot
 
-A document quotes a part between `<!-- benchmark: NAME -->` and `<!-- end of benchmark -->`.
+Documents quote a part between `<!-- benchmark: NAME -->` and `<!-- end of benchmark -->`.
 """
 
 import argparse
@@ -28,7 +28,7 @@ Result = dict[str, Any]
 
 
 def where(result: Result) -> str:
-    """Say on what it was measured."""
+    """Return the machine and the interpreters of the measurement."""
     this = result["interpreters"][FREE]
     builds = " and ".join(result["interpreters"])
     return (
@@ -43,14 +43,14 @@ def markdown(header: list[str], body: list[list[str]]) -> str:
 
 
 def cell(figure: list[float], unit: str) -> str:
-    """Show a median, with the quartiles where there are any."""
+    """Format a median, with its quartiles if they differ."""
     digits = {"/s": 0, "ns": 1}.get(unit, 2)
     low, median, high = (f"{value:,.{digits}f}" for value in figure)
     return median if low == high else f"{median} ({low} to {high})"
 
 
 def table(result: Result) -> str:
-    """Show all: medians, with the quartiles."""
+    """Return the table of all medians with their quartiles."""
     builds = list(result["interpreters"])
     body = []
     group = ""
@@ -64,7 +64,7 @@ def table(result: Result) -> str:
 
 
 def calls(result: Result) -> str:
-    """Show one call of each account, in nanoseconds."""
+    """Return the table of one call of each account, in nanoseconds."""
     builds = list(result["interpreters"])
     by_who: dict[str, dict[str, Any]] = {}
     for row in result["rows"]:
@@ -79,7 +79,7 @@ def calls(result: Result) -> str:
 
 
 def checks(result: Result) -> str:
-    """Show the import checks, in seconds."""
+    """Return the table of the import checks, in seconds."""
     by_package: dict[str, list[str]] = {}
     for row in result["rows"]:
         if row["group"].startswith("imports of ") and row["unit"] == "s":
@@ -98,12 +98,12 @@ PARTS: dict[str, Callable[[Result], str]] = {
 
 
 def quoting(text: str, result: Result) -> str:
-    """Give a document's text with what it quotes as it should be."""
+    """Return a document's text with up-to-date quotes."""
     return QUOTED.sub(lambda match: match["start"] + PARTS[match["name"]](result), text)
 
 
 def draw(result: Result) -> None:
-    """Draw one call of each account, and what threads get done."""
+    """Draw the time of one call of each account, and the work that threads do."""
     import matplotlib as mpl
 
     mpl.use("svg")

@@ -1,9 +1,9 @@
-"""Measure everything, and write the rows of the table as JSON: what report.py prints and draws.
+"""Measure everything, and write the rows of the table as JSON, for report.py.
 
     python benchmarks/run.py --with-gil PYTHON [--quick] [--packages NAME ...] -o FILE
 
-Start it with a free-threaded interpreter; PYTHON is one of the same version with the GIL. Both have
-ftdemo and the peers, see benchmarks/peers/pyproject.toml; PYTHON has ftdemo's parser for lint, too.
+Run it with a free-threaded interpreter; PYTHON is the same version with the GIL. Both have ftdemo
+and the peers, see benchmarks/peers/pyproject.toml; PYTHON also has the parser for ftdemo lint.
 `--quick` runs everything so briefly that the figures mean nothing.
 """
 
@@ -59,7 +59,7 @@ Row = dict[str, Any]
 
 
 def ask(python: str, script: str, *arguments: object) -> Any:
-    """Run a script of this folder in an interpreter, and give what it printed."""
+    """Run a script of this folder in an interpreter; return the JSON that it printed."""
     forced = [] if python != sys.executable or script != "calls" else ["-X", "gil=0"]
     command = [python, *forced, str(HERE / f"{script}.py"), *map(str, arguments)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
@@ -69,13 +69,13 @@ def ask(python: str, script: str, *arguments: object) -> Any:
 
 
 def pooled(processes: list[dict[str, Any]], key: str) -> Times:
-    """Put the windows of all processes together: they differ in where things lie in memory."""
+    """Join the windows of all processes, which differ in the layout of memory."""
     names = processes[0][key]
     return {name: [value for each in processes for value in each[key][name]] for name in names}
 
 
 def rows_of_calls(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Figure]]:
-    """Give the rows about calls, in nanoseconds, and about locks."""
+    """Yield the rows about calls, in nanoseconds, and about locks."""
     times = pooled(asked, "calls")
 
     def net(name: str) -> list[float]:
@@ -96,7 +96,7 @@ def rows_of_calls(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, 
 
 
 def rows_of_threads(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Figure]]:
-    """Give the rows about threads: what they get done, for what one does; and how fairly."""
+    """Yield the rows about threads: their work relative to one thread, and its fairness."""
     times = pooled(asked, "threads")
     for name, values in times.items():
         kind, _, threads = name.partition(".")
@@ -140,7 +140,7 @@ def rows_of_stress(found: Times) -> Iterator[tuple[str, str, str, Figure]]:
 
 
 def machine() -> str:
-    """Say what the figures were measured on."""
+    """Return a description of this machine."""
     model = platform.processor()
     information = Path("/proc/cpuinfo")
     if information.exists():
@@ -165,7 +165,7 @@ def main() -> None:
         pythons[GIL] = options.with_gil
     for python in pythons.values():
         subprocess.run([python, "-m", "peers.contract"], check=True)
-    # The two builds in turn, so that both see the same moods of the machine.
+    # Alternate between the builds, so that changes in the speed of the machine affect both.
     asked: dict[str, list[dict[str, Any]]] = {build: [] for build in pythons}
     for _ in range(processes):
         for build, python in pythons.items():

@@ -1,7 +1,7 @@
-"""How calls are timed: in turn, in short windows. Only what was timed together is compared.
+"""Time calls in turn, in short windows, and compare only times of the same window.
 
-A shared machine may change its speed by half within a minute. So every case has its turn in each
-window, in another order each time, and a ratio is one of two figures of the same window.
+The speed of a shared machine may change by half within a minute. So each window runs every case, in
+another order each time, and a ratio uses two figures of the same window.
 """
 
 import random
@@ -15,28 +15,28 @@ from functools import partial
 from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
 from ftdemo.threads import in_threads
 
-# Runs so many operations, and gives the seconds that they took.
+# Runs a number of operations; returns the time in seconds.
 Case = Callable[[int], float]
-# The seconds that one operation took, in each window.
+# The time of one operation in seconds, for each window.
 Times = dict[str, list[float]]
 # The first quartile, the median and the third quartile.
 Figure = list[float]
 
 
 def figure(values: list[float]) -> Figure:
-    """Sum up what the windows gave. One value stands for itself."""
+    """Summarize the values of all windows; repeat a single value."""
     if len(values) == 1:
         return values * 3
     return statistics.quantiles(values, n=4, method="inclusive")
 
 
 def statement(code: str, setup: str = "pass", **names: object) -> Case:
-    """Make a case of a statement: code of its own, which specializes for these objects alone."""
+    """Return a case for a statement, compiled separately so that it specializes for its objects."""
     return timeit.Timer(code, setup, globals=names).timeit
 
 
 def together(*cases: Case) -> Case:
-    """Make a case of threads that run one case each; it takes until the last thread is done."""
+    """Return a case that runs each given case in a thread, timed until the last thread is done."""
 
     def run(number: int) -> float:
         def call(case: Case) -> tuple[float, float]:
@@ -51,7 +51,7 @@ def together(*cases: Case) -> Case:
 
 
 def calibrate(case: Case, seconds: float) -> int:
-    """Find how many operations take about so many seconds."""
+    """Return the number of operations that take about this many seconds."""
     number = 1
     while (took := case(number)) < seconds / 2:
         number *= 2 if took > seconds / 20 else 10
@@ -59,7 +59,7 @@ def calibrate(case: Case, seconds: float) -> int:
 
 
 def in_turn(cases: Mapping[str, Case], windows: int, seconds: float) -> Times:
-    """Time every case in each window, for so many seconds; gives seconds for one operation."""
+    """Time every case in each window, for this many seconds; return seconds per operation."""
     numbers = {name: calibrate(case, seconds) for name, case in cases.items()}
     times: Times = {name: [] for name in cases}
     for window in range(windows):
@@ -74,11 +74,11 @@ def minus(times: list[float], others: list[float]) -> list[float]:
 
 
 def ratios(times: list[float], others: list[float]) -> list[float]:
-    """Divide, window by window, by what is more than nothing."""
+    """Divide, window by window; skip windows whose divisor is not positive."""
     return [each / other for each, other in zip(times, others, strict=True) if other > 0]
 
 
 def refuse_if_the_gil_came_on() -> None:
-    """End a process whose figures are worthless, and say so."""
+    """Exit with an error if the GIL came on, because the figures are worthless."""
     if FREE_THREADED and is_gil_enabled():
-        sys.exit("the GIL came on: no figure of this run is about threads without it")
+        sys.exit("the GIL came on: no figure of this run shows threads without the GIL")

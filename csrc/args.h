@@ -1,5 +1,5 @@
-/* Checks of arguments, the same for both twins. None that succeeds runs
- * Python code, so a caller may rely on what it knew before. */
+/* Checks of arguments, the same for both twins. A check that succeeds runs no
+ * Python code, so facts that a caller knew before it still hold. */
 #ifndef FTDEMO_ARGS_H
 #define FTDEMO_ARGS_H
 
@@ -38,8 +38,8 @@ check_type(const char *function, PyObject *arg, PyTypeObject *type)
     return -1;
 }
 
-/* The value of an int, and nothing else: a bool, a float or an object with
- * __index__ is a TypeError, and past 64 bits there is an OverflowError. */
+/* Gets the value of an exact int. Raises TypeError for a bool, a float or an
+ * object with __index__, and OverflowError for more than 64 bits. */
 static inline int
 exact_int64(PyObject *arg, int64_t *value)
 {
@@ -55,7 +55,7 @@ exact_int64(PyObject *arg, int64_t *value)
     return *value == -1 && PyErr_Occurred() ? -1 : 0;
 }
 
-/* The same from minimum on; a lower one is a ValueError. */
+/* The same, but raises ValueError if the value is less than minimum. */
 static inline int
 exact_count(PyObject *arg, int64_t minimum, int64_t *count)
 {

@@ -1,8 +1,9 @@
-/* What older Pythons and the stable ABI for both builds (PEP 803) lack.
+/* Replacements for API that older Pythons, or the stable ABI for both builds
+ * (PEP 803), lack.
  *
- * Every #if on a version or an ABI that is not about a module's declaration
- * stands here, so that the other files read as if there were one Python.
- * More stand-ins: https://github.com/python/pythoncapi-compat */
+ * This file contains every #if on a version or an ABI, except those for a
+ * module's declarations, so the other files read as if there were one Python.
+ * For more replacements, see https://github.com/python/pythoncapi-compat */
 #ifndef FTDEMO_COMPAT_H
 #define FTDEMO_COMPAT_H
 
@@ -10,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Critical sections came with 3.13. On a build with the GIL they are plain
- * blocks, here as there; the braces must pair in the same way. */
+/* Critical sections are new in 3.13. On a build with the GIL they are plain
+ * blocks, and so are these; the braces must pair in the same way. */
 #if PY_VERSION_HEX < 0x030D0000
 #define Py_BEGIN_CRITICAL_SECTION(op) {
 #define Py_END_CRITICAL_SECTION() }
@@ -19,8 +20,8 @@
 #define Py_END_CRITICAL_SECTION2() }
 #endif
 
-/* Also of 3.13; under the GIL no other thread comes between the two steps
- * unless the key's own __eq__ lets one in, and then setdefault still holds. */
+/* New in 3.13. Under the GIL, no other thread runs between the two steps,
+ * unless the key's __eq__ lets one run, and then setdefault is still right. */
 #if PY_VERSION_HEX < 0x030D0000
 static inline int
 PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value,
@@ -31,7 +32,7 @@ PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value,
 }
 #endif
 
-/* Of 3.13 as well. What it replaces borrows, and is for the legacy twin. */
+/* New in 3.13. The legacy twin uses the older one, which borrows. */
 #if PY_VERSION_HEX < 0x030D0000
 static inline int
 PyWeakref_GetRef(PyObject *ref, PyObject **result)
@@ -40,7 +41,7 @@ PyWeakref_GetRef(PyObject *ref, PyObject **result)
     *result = op == NULL || op == Py_None ? NULL : Py_NewRef(op);
     return op == NULL ? -1 : *result != NULL;
 }
-#else /* deprecated, and gone from 3.15 */
+#else /* deprecated, and removed in 3.15 */
 #define PyWeakref_GetObject weakref_get_object
 
 static inline PyObject *
@@ -53,7 +54,7 @@ weakref_get_object(PyObject *ref)
 }
 #endif
 
-/* 3.12 made one object of what an exception was before. */
+/* New in 3.12: a raised exception is one object instead of three. */
 #if PY_VERSION_HEX < 0x030C0000
 static inline PyObject *
 PyErr_GetRaisedException(void)
@@ -67,9 +68,9 @@ PyErr_GetRaisedException(void)
 }
 #endif
 
-/* The value of an int of one digit, as most are, without a call (3.12's);
- * false if that needs one. It saves 0.9 of the 7.3 ns that a deposit() takes
- * on 3.14 with the GIL, 12 % (and without the GIL nothing that shows). */
+/* Gets the value of an int of one digit, like most ints, without a call (new
+ * in 3.12); false if that is not possible. It saves 0.9 of the 7.3 ns of a
+ * deposit() on 3.14 with the GIL, 12 % (no visible effect without the GIL). */
 static inline bool
 compact_value(PyObject *op, int64_t *value)
 {
@@ -85,19 +86,19 @@ compact_value(PyObject *op, int64_t *value)
     return false;
 }
 
-/* A method that takes more than (self, arg), for PyMethodDef. */
+/* For PyMethodDef: a method that takes more arguments than (self, arg). */
 #define CFUNCTION(function) ((PyCFunction)(void (*)(void))(function))
 
-/* 3.15 gave tp_traverse and m_traverse accessors without side effects. */
+/* New in 3.15: accessors without side effects for tp_traverse, m_traverse. */
 #if PY_VERSION_HEX < 0x030F0000
 #define PyModule_GetState_DuringGC PyModule_GetState
 #endif
 
-/* Instances. abi3t hides PyObject: there a struct holds the data alone, which
- * lies behind the object, in a place that the type knows; that is what a spec
- * with a negative basicsize asks for. OBJECT_CAST(Account, op) is
+/* Instances. abi3t hides PyObject, so there a struct contains only the data,
+ * which is stored after the object, at an offset that the type knows; a spec
+ * requests this with a negative basicsize. OBJECT_CAST(Account, op) is
  * ((Account *)(op)) for a type that derives from object directly, and
- * object_free() calls tp_free, a field that abi3t hides as well. */
+ * object_free() calls tp_free, a field that abi3t also hides. */
 #ifdef Py_TARGET_ABI3T
 #undef PyObject_HEAD
 #define PyObject_HEAD
@@ -106,7 +107,7 @@ compact_value(PyObject *op, int64_t *value)
 static inline void *
 object_data(PyObject *op)
 {
-    PyTypeObject *type = Py_TYPE(op); /* or a subclass, however far down */
+    PyTypeObject *type = Py_TYPE(op); /* or any subclass */
     PyTypeObject *base = PyType_GetSlot(type, Py_tp_base);
     while (base != &PyBaseObject_Type) {
         type = base;
@@ -136,11 +137,11 @@ object_free(PyObject *op)
 #define object_free(op) (Py_TYPE(op)->tp_free(op))
 #endif
 
-/* A lock of one's own: PyMutex, one byte that needs no cleaning up, since
- * 3.13; before that and in the stable ABI, which lacks it, an allocated lock.
- * mutex_lock() is called with an attached thread state, and while it waits
- * it detaches, so that neither the GIL nor a stop-the-world pause can
- * deadlock with the thread that holds the lock. */
+/* A lock in a struct: since 3.13 a PyMutex, one byte that needs no cleanup;
+ * before 3.13, and in the stable ABI, which lacks PyMutex, an allocated lock.
+ * Call mutex_lock() with an attached thread state. While it waits, it
+ * detaches, so neither the GIL nor a stop-the-world pause can deadlock with
+ * the thread that holds the lock. */
 #if PY_VERSION_HEX >= 0x030D0000 && !defined(Py_LIMITED_API)
 typedef PyMutex mutex_t;
 

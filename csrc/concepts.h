@@ -1,6 +1,6 @@
-/* The concepts, a line for each: NAME stands for the function NAME_exec() of
- * ready/NAME.c and of legacy/NAME.c, which adds what NAME offers to a module.
- * They run in this order. */
+/* The concepts, one per line: NAME stands for the function NAME_exec() in
+ * ready/NAME.c and legacy/NAME.c, which adds the concept's public names to a
+ * module. The functions run in this order. */
 #ifndef FTDEMO_CONCEPTS_H
 #define FTDEMO_CONCEPTS_H
 

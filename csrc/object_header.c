@@ -1,9 +1,9 @@
-/* The object header of the free-threaded build, read and never written.
+/* The object header of the free-threaded build, which this file only reads.
  *
  * Biased reference counting (PEP 703) splits the count in two: the thread that
- * made the object counts in ob_ref_local without atomics, all others in
- * ob_ref_shared. Every field may change while it is read, hence the relaxed
- * loads, each by itself. For looking at: none of this is a public API. */
+ * created the object counts in ob_ref_local without atomics, all others in
+ * ob_ref_shared. Any field may change while it is read, so each is read by a
+ * relaxed atomic load. For demonstration only: these fields are not public. */
 
 #include "compat.h"
 
@@ -15,7 +15,7 @@ is_immortal(PyObject *op)
 #elif PY_VERSION_HEX >= 0x030C0000
     return _Py_IsImmortal(op);
 #else
-    (void)op; /* no object is, before 3.12 */
+    (void)op; /* before 3.12, no object is */
     return 0;
 #endif
 }
@@ -29,7 +29,7 @@ object_header(PyObject *Py_UNUSED(module), PyObject *op)
     uintptr_t owner = _Py_atomic_load_uintptr_relaxed(&op->ob_tid);
     uint32_t local = _Py_atomic_load_uint32_relaxed(&op->ob_ref_local);
     Py_ssize_t shared = _Py_atomic_load_ssize_relaxed(&op->ob_ref_shared);
-    /* ftdemo: ignore[object-mutex] shown, and never taken */
+    /* ftdemo: ignore[object-mutex] read, and never taken */
     uint8_t mutex = _Py_atomic_load_uint8_relaxed(&op->ob_mutex._bits);
     /* clang-format off */
     return Py_BuildValue("{s:n,s:N,s:N,s:I,s:n,s:N}",

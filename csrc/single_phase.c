@@ -1,9 +1,9 @@
 /* Single-phase initialization: the declaration for a module that has no slots.
  *
- * Such a module calls PyUnstable_Module_SetGIL(), which exists on
- * free-threaded builds alone, hence the #ifdef. New code should have slots,
- * as csrc/ready/module.c: a single-phase module has one state for the whole
- * process, and no interpreter with a GIL of its own takes it. */
+ * Such a module calls PyUnstable_Module_SetGIL(), which exists only on
+ * free-threaded builds, so it is in an #ifdef. New code should use slots, like
+ * csrc/ready/module.c: a single-phase module has one state for the whole
+ * process, and an interpreter with its own GIL cannot import it. */
 
 #include "compat.h"
 

@@ -1,8 +1,8 @@
-"""Compile a C source in the current folder to an extension module beside it.
+"""Compile a C source in the current folder to an extension module in the same folder.
 
     python tests/build_module.py NAME.c [FLAG ...]
 
-It may include csrc's compat.h, and module_end.h beside this file.
+The source may include compat.h from csrc, and module_end.h from the folder of this file.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""What all tests share: the twin under test, threads behind a barrier, and a fresh interpreter."""
+"""Fixtures and options of all tests: the twin under test, threads, and fresh interpreters."""
 
 import importlib
 import importlib.util
@@ -25,8 +25,8 @@ from ftdemo.processes import run_python
 
 T = TypeVar("T")
 
-# What a test finds does not depend on the shell it is run from: PYTHONUNBUFFERED alone decides what
-# a process prints before it dies. tests/mutants and tests/sanitizers set the two that stay.
+# Unset PYTHON* variables, so that results do not depend on the shell: PYTHONUNBUFFERED, for one,
+# decides what a process prints before it dies. tests/mutants and tests/sanitizers set these two.
 for variable in [name for name in os.environ if name.startswith("PYTHON")]:
     if variable not in {"PYTHONPATH", "PYTHONMALLOC"}:
         del os.environ[variable]
@@ -48,43 +48,45 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--twin",
         choices=["ready", "legacy"],
         default="ready",
-        help="which of the twins the tests of their API run on",
+        help="the twin on which the tests of the API run",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "race: threads on shared objects; must fail on the legacy twin with the GIL off"
+        "markers", "race: threads share objects; must fail on the legacy twin with the GIL off"
     )
-    config.addinivalue_line("markers", "all_modules: needs those that the stable ABI wheel lacks")
-    config.addinivalue_line("markers", "two_cores: on one, threads seldom run at once")
-    config.addinivalue_line("markers", "free_threaded: has a meaning on a free-threaded build only")
+    config.addinivalue_line("markers", "all_modules: needs modules that the stable ABI wheel lacks")
+    config.addinivalue_line(
+        "markers", "two_cores: on one core, threads seldom run at the same time"
+    )
+    config.addinivalue_line("markers", "free_threaded: needs a free-threaded build")
 
 
 def pytest_report_header() -> str:
     build = "free-threaded build" if FREE_THREADED else "build with the GIL"
     gil = "on" if is_gil_enabled() else "off"
-    abi = ", stable ABI: _ready alone" if READY_ALONE else ""
+    abi = ", stable ABI: only _ready" if READY_ALONE else ""
     return f"interpreter: {sys.version.split()[0]}, {build}, GIL {gil}{abi}"
 
 
-# Before pytest-run-parallel looks at the items.
+# Runs before pytest-run-parallel reads the markers.
 @pytest.hookimpl(tryfirst=True)
 def pytest_itemcollected(item: pytest.Item) -> None:
     if item.get_closest_marker("race"):
-        item.add_marker(pytest.mark.thread_unsafe(reason="has threads of its own"))
+        item.add_marker(pytest.mark.thread_unsafe(reason="starts threads"))
     if item.get_closest_marker("free_threaded") and not FREE_THREADED:
         item.add_marker(pytest.mark.skip(reason="needs a free-threaded build"))
     if item.get_closest_marker("two_cores") and cores() == 1:
         item.add_marker(pytest.mark.skip(reason="needs two cores"))
     if item.get_closest_marker("all_modules") and READY_ALONE:
-        item.add_marker(pytest.mark.skip(reason="the wheel for the stable ABI has _ready alone"))
+        item.add_marker(pytest.mark.skip(reason="the stable ABI wheel contains only _ready"))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run in which something brought the GIL back: its threads proved nothing."""
-    asked_for = getattr(sys.flags, "gil", None) == 1  # by -X gil or PYTHON_GIL
+    """Fail the run if the GIL came on during it: its threads proved nothing."""
+    asked_for = getattr(sys.flags, "gil", None) == 1  # with -X gil=1 or PYTHON_GIL=1
     expected = asked_for or session.config.getoption("twin") == "legacy"
     if FREE_THREADED and is_gil_enabled() and not expected:
         print("\nERROR: the GIL came on during the tests", file=sys.stderr)
@@ -93,7 +95,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.fixture(scope="session")
 def twin(request: pytest.FixtureRequest) -> ModuleType:
-    """The module whose API is tested: ftdemo, or with --twin=legacy ftdemo.legacy."""
+    """Return the module under test: ftdemo, or with --twin=legacy ftdemo.legacy."""
     name = {"ready": "ftdemo", "legacy": "ftdemo.legacy"}[request.config.getoption("twin")]
     return importlib.import_module(name)
 
@@ -104,9 +106,9 @@ class InThreads(Protocol):
 
 @pytest.fixture
 def in_threads() -> InThreads:
-    """Call every function in a thread of its own, all from one barrier; give their results.
+    """Call each function in its own thread, all released by one barrier; return their results.
 
-    An exception in a thread is raised here. Where threads hang, faulthandler_timeout ends the run.
+    An exception in a thread is raised here. If threads hang, faulthandler_timeout ends the run.
     """
     return threads.in_threads
 
@@ -117,10 +119,11 @@ class Together(Protocol):
 
 @pytest.fixture
 def together(in_threads: InThreads) -> Together:
-    """Call each function in a thread of its own with 0, 1, 2 ..., each time from the same moment.
+    """Call each function in its own thread with 0, 1, 2 ..., all functions at the same moment.
 
-    Gives the results of each. A call should be short: on a busy machine, threads that run on and on
-    seldom do so at once, so that a race is not run. These are seen to, before every call.
+    Return the results of each function. Calls should be short: on a busy machine, threads that run
+    for long seldom run at the same time, and then there is no race. Before every call, the threads
+    make sure that they do run at the same time.
     """
 
     def run(*functions: Callable[[int], T], times: int) -> list[list[T]]:
@@ -131,10 +134,10 @@ def together(in_threads: InThreads) -> Together:
         deadline = time.monotonic() + 5
 
         def crossings() -> Iterator[float]:
-            """Let all threads through at the same moment, and give the time, again and again."""
-            for so_many in itertools.count(len(functions), len(functions)):
+            """Release all threads at the same moment and yield the time, repeatedly."""
+            for expected in itertools.count(len(functions), len(functions)):
                 arrived.append(None)
-                while len(arrived) < so_many:  # a lock would wake them up too far apart
+                while len(arrived) < expected:  # a lock would wake them at different times
                     if failed:
                         raise RuntimeError("another thread has failed")
                     if in_vain:
@@ -147,14 +150,14 @@ def together(in_threads: InThreads) -> Together:
             for n in range(times):
                 while not in_vain:
                     first, second = next(cross), next(cross)
-                    # Less than a time slice, which whoever has no core of its own waits for.
+                    # Less than a time slice, for which a thread waits if it has to share a core.
                     at_once.append(second - first < 300e-6)
                     if second > deadline:
                         in_vain.append(None)
                     next(cross)
                     if all(at_once[-len(functions) :]):
                         break
-                    time.sleep(random.random() / 1000)  # the system may put it on another core
+                    time.sleep(random.random() / 1000)  # the system may move it to another core
                 next(cross)
                 results.append(function(n))
             return results
@@ -172,7 +175,7 @@ def together(in_threads: InThreads) -> Together:
 
 
 def load(spec: ModuleSpec) -> ModuleType:
-    """Make a new module of spec, whatever has been imported."""
+    """Create a new module from spec, even if it is already imported."""
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -180,7 +183,7 @@ def load(spec: ModuleSpec) -> ModuleType:
 
 @pytest.fixture
 def another_module() -> Callable[[], ModuleType]:
-    """Import ftdemo._ready once more, as another module with a state of its own."""
+    """Import ftdemo._ready again, as another module with its own state."""
     return lambda: load(importlib.util.find_spec("ftdemo._ready"))
 
 
@@ -192,7 +195,7 @@ class FreshPython(Protocol):
 
 @pytest.fixture
 def fresh_python() -> FreshPython:
-    """Run this interpreter anew, without PYTHON_GIL and the like unless env has them."""
+    """Run this interpreter in a new process; of PYTHON* variables, it gets only those in env."""
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return run_python(*arguments, env=env, timeout=240)
@@ -202,7 +205,7 @@ def fresh_python() -> FreshPython:
 
 @pytest.fixture(scope="session")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
-    """compiled(name, code): an extension module that a test is about; gives its path."""
+    """compiled(name, code) builds an extension module for a test and returns its path."""
 
     def build(name: str, code: str) -> Path:
         source = tmp_path_factory.mktemp(name) / f"{name}.c"
@@ -218,7 +221,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], P
 
 @pytest.fixture(scope="session")
 def sections(compiled: Callable[[str, str], Path]) -> ModuleType:
-    """section(a, f) and section2(a, b, f) call f inside, held(a) says if the lock is taken."""
+    """Import a module: section(a, f), section2(a, b, f) call f inside; held(a): is a locked?"""
     source = Path(__file__).parent / "extension/critical_sections.c"
     built = compiled(source.stem, source.read_text(encoding="utf-8"))
     return load(importlib.util.spec_from_file_location(source.stem, built))
@@ -226,7 +229,7 @@ def sections(compiled: Callable[[str, str], Path]) -> ModuleType:
 
 @pytest.fixture
 def broken_copy(tmp_path: Path) -> Path:
-    """A copy of the package, in a folder with a space in its name, to break modules of."""
+    """Copy the package into a folder with a space in its name, so that a test can break modules."""
     package = Path(importlib.util.find_spec("ftdemo").origin).parent
     copy = tmp_path / "with space" / "ftdemo"
     shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -1,5 +1,5 @@
-/* The end of an extension module for tests: its functions are in methods, and
- * its name is MODULE, defined before this is included. */
+/* The end of an extension module for tests. Define the array methods and the
+ * macro MODULE, the module's name, before including this. */
 
 #include <Python.h>
 

@@ -26,7 +26,7 @@ def timing(module):
     return module("timing")
 
 
-def test_ratios_are_of_one_window(timing):
+def test_ratios_use_one_window(timing):
     """The machine becomes four times slower, and no ratio changes."""
     ours, theirs, loop = [3.0, 6.0, 12.0], [5.0, 10.0, 20.0], [1.0, 2.0, 4.0]
     found = timing.ratios(timing.minus(theirs, loop), timing.minus(ours, loop))
@@ -34,12 +34,12 @@ def test_ratios_are_of_one_window(timing):
     assert timing.ratios([1.0, 1.0], [0.0, 2.0]) == [0.5]
 
 
-def test_a_figure_is_the_median_between_the_quartiles(timing):
+def test_a_figure_is_the_median_with_quartiles(timing):
     assert timing.figure([9.0, 1.0, 3.0, 7.0, 5.0]) == [3.0, 5.0, 7.0]
     assert timing.figure([2.0]) == [2.0, 2.0, 2.0]
 
 
-def test_each_case_has_its_turn_in_each_window(timing):
+def test_each_window_times_each_case(timing):
     calls = []
 
     def case(name, cost):
@@ -57,12 +57,12 @@ def test_each_case_has_its_turn_in_each_window(timing):
 
 
 @pytest.mark.parametrize("cost", [1e-9, 1e-6, 1e-3, 10.0])
-def test_calibrate(timing, cost):
+def test_calibrate_finds_the_number_of_calls(timing, cost):
     number = timing.calibrate(lambda number: number * cost, 0.01)
     assert number == pytest.approx(0.01 / cost, rel=0.01) if cost < 1 else number == 1
 
 
-def test_threads_take_until_the_last_is_done(timing):
+def test_time_of_threads_ends_with_the_last_one(timing):
     def sleep(seconds):
         return lambda number: time.sleep(number * seconds)
 
@@ -71,7 +71,7 @@ def test_threads_take_until_the_last_is_done(timing):
 
 @pytest.mark.all_modules
 @pytest.mark.free_threaded
-def test_no_figure_of_a_run_in_which_the_gil_came_on(fresh_python):
+def test_error_when_the_gil_came_on(fresh_python):
     program = "import timing; {}; timing.refuse_if_the_gil_came_on(); print('figures')"
     env = {"PYTHONPATH": str(BENCHMARKS)}
     done = fresh_python("-c", program.format("pass"), env=env)
@@ -81,7 +81,7 @@ def test_no_figure_of_a_run_in_which_the_gil_came_on(fresh_python):
     assert "the GIL came on: no figure" in done.stderr
 
 
-def test_the_lock_in_a_call_is_compared_with_the_same_lock_in_a_loop(module):
+def test_lock_in_a_call_is_compared_with_the_same_lock_in_a_loop(module):
     """A deposit takes 4 ns longer with its lock, and the lock 5 ns in the loop: 0.8."""
     nanoseconds = {"empty.loop": 2, "loop.empty": 1, "legacy.deposit": 12, "ftdemo.deposit": 16}
     nanoseconds |= {"loop.section": 6, "loop.section2": 11, "loop.mutex": 5, "loop.atomic_add": 3}
@@ -94,7 +94,7 @@ def test_the_lock_in_a_call_is_compared_with_the_same_lock_in_a_loop(module):
     assert ratios == [pytest.approx(value) for value in (0.8, 1.0, 2.5)]
 
 
-def test_documents_quote_what_was_measured(module):
+def test_documents_quote_the_measured_figures(module):
     report = module("report")
     result = json.loads(report.RESULTS.read_text(encoding="utf-8"))
     assert not result["quick"]

@@ -1,4 +1,4 @@
-"""What the documents say: examples run, excerpts are compared, and all that is named exists."""
+"""The documents: run examples, compare excerpts, and check that everything they name exists."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.thread_unsafe(reason="starts processes, and tmp_path is
 
 
 def blocks(language):
-    """Each block of code in this language, named for its document."""
+    """Return each block of code in this language, with its document as the id."""
     return [
         pytest.param(match["code"], id=f"{name}:{text[: match.start()].count(chr(10)) + 1}")
         for name, text in TEXT.items()
@@ -34,27 +34,27 @@ def blocks(language):
 
 
 def found(*patterns):
-    """Give what the patterns find in all documents, each once."""
+    """Return all matches of the patterns in all documents, without duplicates."""
     return sorted({m for text in TEXT.values() for p in patterns for m in re.findall(p, text)})
 
 
 @pytest.mark.all_modules
 @pytest.mark.parametrize("code", blocks("python"))
 def test_every_python_block_runs(fresh_python, code):
-    """And an expression gives the number that the comment after it begins with."""
-    code = code.replace('"numpy"', '"ftdemo._ready"')  # which is here
+    """The value of an expression must be the number at the beginning of its comment."""
+    code = code.replace('"numpy"', '"ftdemo._ready"')  # which is installed
     code = re.sub(r"^(\w\S*\(.*\))  # (\d+)\b.*$", r"assert \1 == \2", code, flags=re.M)
     done = fresh_python("-W", "ignore", "-c", code)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-# What differs from run to run is masked: the version of Python, and the counts of ftdemo stress.
+# Text that differs from run to run: the version of Python, and the counts of ftdemo stress.
 MASKS = {
     r"^CPython 3\.\d+\.\w+, ": "CPython VERSION, ",
     r"\b\d[\d,]* (of \d[\d,]* )?(meetings|pairs?)": r"N \2",
     r"(?m) +\d+ +\d[\d,]*$": " N N",  # the last columns of its table
 }
-# Pages of which every console block is run. Other pages show what one run printed on one day.
+# Pages whose console blocks are all run. Other pages show the output of one run on one day.
 RUN = ("README.md", "import-check.md", "lint.md", "porting.md", "wheels.md")
 
 
@@ -65,7 +65,7 @@ def masked(text):
 
 
 def shown():
-    """Each command with the output that a page shows, if it shows one."""
+    """Yield each command with the output that a page shows."""
     for block in blocks("console"):
         (code,) = block.values
         command, _, output = code.removeprefix("$ ").partition("\n")
@@ -79,7 +79,7 @@ def shown():
 
 
 def make_wheels(names):
-    """Write wheels of these names, without any module in them."""
+    """Write wheels with these names that contain no modules."""
     for wheel in names:
         info = re.sub(r"(-[\d.]+)-.*", r"\1.dist-info", wheel)
         python, abi, platform = wheel.removesuffix(".whl").split("-")[2:]
@@ -108,7 +108,7 @@ def test_a_command_prints_what_the_page_shows(fresh_python, tmp_path, monkeypatc
 
 @pytest.mark.parametrize("diff", blocks("diff"))
 def test_every_diff_matches_the_sources(diff):
-    """Each hunk is in the one file without what it adds, in the other without what it removes."""
+    """Each hunk matches the old file without its + lines, and the new one without its - lines."""
     old, new, *hunks = re.split(r"^(?:--- |\+\+\+ |@@.*\n)", diff, flags=re.M)[1:]
     assert (old.split("/")[1], new.split("/")[1]) == ("legacy", "ready")
     for name, added in ((old, "+"), (new, "-")):
@@ -132,7 +132,7 @@ def test_every_mutant_exists(name):
 
 
 def sessions():
-    """The names of the sessions in noxfile.py."""
+    """Yield the names of the sessions in noxfile.py."""
     for node in ast.parse((PROJECT / "noxfile.py").read_text(encoding="utf-8")).body:
         for decorator in getattr(node, "decorator_list", []):
             keywords = {k.arg: k.value for k in getattr(decorator, "keywords", [])}
@@ -150,7 +150,7 @@ def test_every_nox_session_exists(name):
 )
 def test_every_ftdemo_command_parses(command):
     words = shlex.split(command)[1:]
-    if len(words) == 1:  # its name alone
+    if len(words) == 1:  # only a command's name
         with pytest.raises(SystemExit, match="0"):
             parser().parse_args([*words, "--help"])
         return
@@ -169,7 +169,7 @@ def test_every_path_exists(name):
 
 
 def anchors(text):
-    """What GitHub calls the headings of a document."""
+    """Return the anchors that GitHub gives to the headings of a document."""
     headings = re.findall(r"^#+ (.+)$", BLOCK.sub("", text), re.M)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 

@@ -1,9 +1,9 @@
-"""Compile the C sources for Windows and macOS, with warnings as errors. Nothing is linked.
+"""Compile the C sources for Windows and macOS, with warnings as errors; link nothing.
 
     python tools/cross_compile.py HEADERS
 
 HEADERS is a folder with CPython's Include and PC, for Windows: tools/provide_python.py --headers
-gives one. For macOS, those of this interpreter will do. It also has to have ziglang.
+prints one. For macOS, the headers of this interpreter are used. This interpreter needs ziglang.
 """
 
 import subprocess
@@ -20,7 +20,7 @@ posix = [f"-I{sysconfig.get_path('include')}"]
 TARGETS = [
     ("x86_64-windows-gnu", windows),
     ("x86_64-windows-gnu", [*windows, "-DPy_GIL_DISABLED=1"]),
-    # The free-threaded build asks an intrinsic of MSVC's for the thread there.
+    # On ARM64, the free-threaded build gets the thread id from an intrinsic of MSVC.
     ("aarch64-windows-gnu", windows),
     ("x86_64-macos", posix),
     ("aarch64-macos", posix),

@@ -1,7 +1,7 @@
 """List and build the wheels of a release, which cibuildwheel selects from pyproject.toml.
 
     python tools/wheels.py jobs                   print the jobs of wheels.yml, as JSON
-    python tools/wheels.py contract               print it for `ftdemo wheels dist --expect FILE`
+    python tools/wheels.py contract               print the contract for `ftdemo wheels --expect`
     python tools/wheels.py build [OPTION ...]     build all wheels for this machine in wheelhouse/
 
 There is one wheel per build identifier, and one more wheel per platform, which 3.15t builds for the
@@ -57,7 +57,7 @@ def jobs() -> dict[str, list[dict[str, str]]]:
 
 
 def contract(names: list[str]) -> str:
-    """Write the contract: every cell of the release."""
+    """Return the contract: every cell of the release."""
     tables = []
     for name in names:
         python, _, platform = name.partition("-")
@@ -73,14 +73,14 @@ def cibuildwheel(*options: str, **env: str) -> None:
     if sys.platform == "linux" and "CIBW_CONTAINER_ENGINE" not in os.environ:
         engine = shutil.which("docker") or shutil.which("podman")
         if engine is None:
-            sys.exit("there is neither docker nor podman here, in which cibuildwheel builds")
+            sys.exit("cibuildwheel needs docker or podman to build: please install one of them")
         env["CIBW_CONTAINER_ENGINE"] = Path(engine).stem
     command = [sys.executable, "-m", "cibuildwheel", *options, str(PROJECT)]
     subprocess.run(command, env=os.environ | env, check=True)
 
 
 def build() -> None:
-    """Build all wheels for this machine, and see that they are what the contract asks for."""
+    """Build all wheels for this machine, and check that they fulfil the contract."""
     native = ("--archs", "native")
     names = identifiers(*native)
     shutil.rmtree("wheelhouse", ignore_errors=True)
@@ -95,7 +95,7 @@ def build() -> None:
 
 
 def main() -> None:
-    """Do what the first argument says."""
+    """Run the command that the first argument names."""
     match sys.argv[1:]:
         case ["jobs"]:
             print(json.dumps(jobs()))

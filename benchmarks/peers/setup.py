@@ -1,7 +1,7 @@
-"""The peers that are compiled. Each is built as its toolkit would build it, where that is possible.
+"""Compile the peers, each with the options of its toolkit if possible.
 
-On top come the interpreter's own flags, -O3 in most, as they do for ftdemo. A toolkit that is not
-installed or does not compile is named on stderr and left out; `python -m peers.contract` says so.
+The interpreter's flags, usually with -O3, are added, as for ftdemo. A toolkit that is not installed
+or does not compile is named on stderr and skipped; `python -m peers.contract` says it is missing.
 """
 
 import shutil
@@ -25,7 +25,7 @@ def cython() -> Extension:
 
 
 def nanobind() -> Extension:
-    """Compile nanobind into the module: as its CMake does for Release, but not for small size."""
+    """Compile nanobind into the module, like its CMake Release build but not for small size."""
     import nanobind
 
     root = Path(nanobind.include_dir()).parent
@@ -48,7 +48,7 @@ def pybind11() -> Extension:
 
 
 def limits() -> Extension:
-    """Compile what ftdemo itself is compiled with, for what nothing can be faster than."""
+    """Compile the lower bounds with the same options as ftdemo."""
     return Extension("peers.limits", ["peers/limits.c"], include_dirs=["../../csrc"])
 
 
@@ -60,11 +60,11 @@ def possible(*toolkits: Callable[[], Extension]) -> list[Extension]:
         except ImportError as error:
             print(f"peers: {toolkit.__name__} is left out: {error}", file=sys.stderr)
         else:
-            extension.optional = True  # setuptools goes on without it, and says why
+            extension.optional = True  # setuptools prints why it fails, and continues
             extensions.append(extension)
     return extensions
 
 
-# What an earlier build left there would go into the wheel, even where it cannot be built now.
+# Files of an earlier build would go into the wheel, even if they can no longer be built.
 shutil.rmtree("build", ignore_errors=True)
 setup(ext_modules=possible(limits, cython, nanobind, pybind11))

@@ -1,6 +1,6 @@
 /* One operation on two objects.
  *
- * Money is never lost and never seen in flight.
+ * Money is never lost, and no thread sees a transfer half done.
  * The GIL lets no other thread run in between. Read next: tickets.c. */
 
 #include "module.h"
@@ -12,10 +12,10 @@ typedef struct {
 
 #define Account_CAST(op) OBJECT_CAST(Account, op)
 
-/* How an operation ended; raised afterwards. */
+/* The outcome of an operation; an error is raised later. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
-/* A withdrawal adds a negative amount. */
+/* A negative amount is a withdrawal. */
 static outcome
 add(Account *self, int64_t amount)
 {
@@ -29,7 +29,7 @@ add(Account *self, int64_t amount)
     return DONE;
 }
 
-/* From an account to itself: checked like any other, and nothing changes. */
+/* A transfer to the same account: checks the amount and changes nothing. */
 static outcome
 move(Account *src, Account *dst, int64_t amount)
 {
@@ -148,15 +148,15 @@ account_balance(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(balance);
 }
 
-/* For copy and pickle, which see to a subclass's __dict__ themselves. */
+/* For copy and pickle, which handle the __dict__ of a subclass. */
 static PyObject *
 account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
     return Py_BuildValue("(N)", account_balance(op, NULL));
 }
 
-/* Everything happens here: no account is ever uninitialised, and there is no
- * __init__ that could be called again on one that other threads use. */
+/* Initializes everything, so that no account is ever uninitialized and there
+ * is no __init__ to call again while other threads use the account. */
 static PyObject *
 account_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {

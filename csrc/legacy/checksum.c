@@ -1,7 +1,7 @@
 /* Native data and long work.
  *
- * Each update goes in whole.
- * The GIL is kept for that, however long it takes. Read next: signal.c. */
+ * Each update is atomic.
+ * For this it keeps the GIL, however long it takes. Read next: signal.c. */
 
 #include "module.h"
 
@@ -13,8 +13,8 @@ typedef struct {
 
 #define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
 
-/* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
- * bits before they are reduced. */
+/* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit into
+ * 32 bits without reduction. */
 static void
 update(Checksum *self, const unsigned char *data, Py_ssize_t size)
 {

@@ -1,7 +1,7 @@
 /* A module-wide cache.
  *
- * Racing first calls all get the same object.
- * The GIL lets no other thread run between the look-up, which borrows a
+ * Concurrent first calls all return the same object.
+ * The GIL lets no other thread run between the lookup, which borrows a
  * reference, and the insertion. Read next: checksum.c. */
 
 #include "module.h"

@@ -2,7 +2,7 @@
  *
  * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
  * process when it imports the module.
- * All other files rely on that, as extensions did. Read next: account.c. */
+ * All other files rely on the GIL, as extensions did. Read next: account.c. */
 
 #include "module.h"
 

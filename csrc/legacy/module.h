@@ -1,15 +1,15 @@
-/* What the files of the module share: its state, and the exec function of
- * each concept. */
+/* Declarations for all files of the module: its state, and the exec function
+ * of each concept. */
 #ifndef FTDEMO_MODULE_H
 #define FTDEMO_MODULE_H
 
 #include "args.h"
 #include "concepts.h"
 
-/* Where the public names are imported from; pickle looks for types there. */
+/* The module of the public names, where pickle looks for types. */
 #define PACKAGE "ftdemo.legacy"
 
-/* Written by module_exec() alone, before another thread can see the module. */
+/* Written by module_exec() only, before other threads see the module. */
 typedef struct {
     PyTypeObject *account_type;
 } module_state;
@@ -20,10 +20,10 @@ get_state(PyObject *module)
     return PyModule_GetState(module);
 }
 
-/* Makes the type of spec and adds it to the module; type may be NULL. */
+/* Creates the type of spec and adds it to the module; type may be NULL. */
 int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **type);
 
-/* For instances that refer to no object but their type. */
+/* For instances that refer to no object except their type. */
 int object_traverse(PyObject *op, visitproc visit, void *arg);
 void object_dealloc(PyObject *op);
 

@@ -1,7 +1,7 @@
 /* A container of callbacks: Python code runs while others change it.
  *
- * An emission calls what was connected when it began.
- * The GIL lets no other thread free what it borrows. Read next: work.c. */
+ * An emission calls the callbacks that were connected when it began.
+ * The GIL lets no other thread free the borrowed ones. Read next: work.c. */
 
 #include "module.h"
 
@@ -22,7 +22,7 @@ get_callbacks(PyObject *op)
     return callbacks;
 }
 
-/* What ref refers to, or NULL if that has died. */
+/* Returns the object that ref refers to, or NULL if it has been freed. */
 static PyObject *
 get_referent(PyObject *ref)
 {
@@ -30,8 +30,8 @@ get_referent(PyObject *ref)
     return referent != Py_None ? referent : NULL;
 }
 
-/* A new tuple: callbacks without those that have died and without callback,
- * and with ref at its end unless that is NULL. */
+/* Returns a new tuple: callbacks without the freed ones and without callback,
+ * and with ref at the end unless ref is NULL. */
 static PyObject *
 changed_copy(PyObject *callbacks, PyObject *callback, PyObject *ref,
              bool *found)
@@ -60,8 +60,8 @@ done:
     return copy;
 }
 
-/* Removes callback, and adds ref unless it is NULL; gives whether callback
- * was there, or -1. When callbacks changed meanwhile, it starts again. */
+/* Removes callback, and adds ref unless it is NULL; returns whether callback
+ * was connected, or -1. If callbacks changed meanwhile, it starts again. */
 static int
 change(PyObject *op, PyObject *callback, PyObject *ref)
 {
@@ -160,7 +160,7 @@ signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return op;
 }
 
-/* There is nothing to visit or clear: weak references make no cycle. */
+/* Nothing to visit or clear: weak references cannot form cycles. */
 static void
 signal_dealloc(PyObject *op)
 {

@@ -1,6 +1,6 @@
 /* One iterator shared by many threads.
  *
- * Each number is handed out exactly once, and none is lost.
+ * Each number is returned exactly once, and none is lost.
  * The GIL lets no other thread run in between. Read next: intern.c. */
 
 #include "module.h"
@@ -14,9 +14,9 @@ typedef struct {
 
 #define Tickets_CAST(op) OBJECT_CAST(Tickets, op)
 
-/* A new int, or NULL: with an exception, or without one when none are left.
- * The step comes after the int exists, so that a MemoryError loses none;
- * making an int runs no Python code. */
+/* Returns a new int, or NULL: with an exception, or without one at the end.
+ * It advances after the int exists, so that a MemoryError loses no number;
+ * creating an int runs no Python code. */
 static PyObject *
 take(Tickets *self)
 {

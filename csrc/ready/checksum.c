@@ -1,8 +1,9 @@
 /* Native data and long work.
  *
- * Each update goes in whole.
- * A mutex: detaching would suspend a critical section. No Python code runs
- * under it. The legacy twin has only the GIL. Read next: signal.c. */
+ * Each update is atomic.
+ * The lock is a mutex, because detaching would suspend a critical section. No
+ * Python code runs under it. The legacy twin relies on the GIL.
+ * Read next: signal.c. */
 
 #include "module.h"
 
@@ -14,10 +15,10 @@ typedef struct {
 } Checksum;
 
 #define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
-#define DETACH_MINSIZE 2048 /* detaching costs more for less; as hashlib's */
+#define DETACH_MINSIZE 2048 /* for fewer, detaching is slower; as in hashlib */
 
-/* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit 32
- * bits before they are reduced. */
+/* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit into
+ * 32 bits without reduction. */
 static void
 update_lock_held(Checksum *self, const unsigned char *data, Py_ssize_t size)
 {
@@ -48,7 +49,7 @@ checksum_update(PyObject *op, PyObject *arg)
     if (view.len >= DETACH_MINSIZE) {
         Py_BEGIN_ALLOW_THREADS
         update_lock_held(self, view.buf, view.len);
-        /* Before it attaches, which a daemon thread may never do again. */
+        /* Before attaching, which a daemon thread may never do again. */
         mutex_unlock(&self->mutex);
         Py_END_ALLOW_THREADS
     }

@@ -1,8 +1,8 @@
 /* A module-wide cache.
  *
- * Racing first calls all get the same object.
- * No lock of ours: PyDict_SetDefaultRef() is one step, under the dict's own.
- * The legacy twin borrows, and from a static dict. Read next: checksum.c. */
+ * Concurrent first calls all return the same object.
+ * It needs no lock: PyDict_SetDefaultRef() is atomic under the dict's lock.
+ * The legacy twin borrows from a static dict. Read next: checksum.c. */
 
 #include "module.h"
 

@@ -1,9 +1,9 @@
 /* A container of callbacks: Python code runs while others change it.
  *
- * An emission calls what was connected when it began.
- * The section guards one pointer, to a tuple that never changes. What may run
- * Python code, a call or a DECREF, is outside: it would suspend the section.
- * The legacy twin borrows what it calls. Read next: work.c. */
+ * An emission calls the callbacks that were connected when it began.
+ * The section guards a pointer to a tuple that never changes. A call or DECREF
+ * may run Python code, which would suspend the section, so it is outside.
+ * The legacy twin borrows the callbacks. Read next: work.c. */
 
 #include "module.h"
 
@@ -26,17 +26,17 @@ get_callbacks(PyObject *op)
     return callbacks;
 }
 
-/* What ref refers to, or NULL if that has died. */
+/* Returns the object that ref refers to, or NULL if it has been freed. */
 static PyObject *
 get_referent(PyObject *ref)
 {
     PyObject *referent;
-    (void)PyWeakref_GetRef(ref, &referent); /* fails for no weak reference */
+    (void)PyWeakref_GetRef(ref, &referent); /* cannot fail: ref is a weakref */
     return referent;
 }
 
-/* A new tuple: callbacks without those that have died and without callback,
- * and with ref at its end unless that is NULL. */
+/* Returns a new tuple: callbacks without the freed ones and without callback,
+ * and with ref at the end unless ref is NULL. */
 static PyObject *
 changed_copy(PyObject *callbacks, PyObject *callback, PyObject *ref,
              bool *found)
@@ -52,7 +52,7 @@ changed_copy(PyObject *callbacks, PyObject *callback, PyObject *ref,
         PyObject *referent = get_referent(other);
         bool same = referent == callback;
         bool kept = referent != NULL && !same;
-        Py_XDECREF(referent); /* maybe the last reference by now */
+        Py_XDECREF(referent); /* may be the last reference by now */
         *found |= same;
         if (kept && PyList_Append(list, other) < 0) {
             goto done;
@@ -66,8 +66,8 @@ done:
     return copy;
 }
 
-/* Removes callback, and adds ref unless it is NULL; gives whether callback
- * was there, or -1. When callbacks changed meanwhile, it starts again. */
+/* Removes callback, and adds ref unless it is NULL; returns whether callback
+ * was connected, or -1. If callbacks changed meanwhile, it starts again. */
 static int
 change(PyObject *op, PyObject *callback, PyObject *ref)
 {
@@ -169,7 +169,7 @@ signal_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return op;
 }
 
-/* There is nothing to visit or clear: weak references make no cycle. */
+/* Nothing to visit or clear: weak references cannot form cycles. */
 static void
 signal_dealloc(PyObject *op)
 {

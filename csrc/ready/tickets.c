@@ -1,8 +1,8 @@
 /* One iterator shared by many threads.
  *
- * Each number is handed out exactly once, and none is lost.
- * A critical section makes looking at it and stepping on one action.
- * The legacy twin has only the GIL. Read next: intern.c. */
+ * Each number is returned exactly once, and none is lost.
+ * A critical section makes reading and advancing the number one step.
+ * The legacy twin relies on the GIL. Read next: intern.c. */
 
 #include "module.h"
 
@@ -15,9 +15,9 @@ typedef struct {
 
 #define Tickets_CAST(op) OBJECT_CAST(Tickets, op)
 
-/* A new int, or NULL: with an exception, or without one when none are left.
- * The step comes after the int exists, so that a MemoryError loses none;
- * making an int runs no Python code. */
+/* Returns a new int, or NULL: with an exception, or without one at the end.
+ * It advances after the int exists, so that a MemoryError loses no number;
+ * creating an int runs no Python code. */
 static PyObject *
 take_lock_held(Tickets *self)
 {

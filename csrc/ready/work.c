@@ -1,16 +1,16 @@
 /* Native work that touches no Python object: nothing to lock.
  *
- * All it uses is its own: arguments and locals. It detaches: a thread that
- * wants the GIL, or that must stop all threads to collect garbage, waits for
- * each that is attached. The legacy twin is the same file.
+ * It uses only arguments and local variables. It detaches, because a thread
+ * that wants the GIL, or must stop all threads to collect garbage, waits for
+ * every attached thread. The legacy twin is the same file.
  * Read next: module.c, docs/porting.md. */
 
 #include "module.h"
 
-/* About 10 ms of work, after which it looks for signals, such as Ctrl-C. */
+/* About 10 ms of work; then it checks for signals, such as Ctrl-C. */
 #define BLOCK 0x2000000
 
-/* The squares of the integers from i up to end, added to sum. */
+/* Returns sum plus the squares of the integers from i up to end. */
 static uint64_t
 add_squares(uint64_t sum, uint64_t i, uint64_t end)
 {

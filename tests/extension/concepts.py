@@ -1,11 +1,11 @@
-"""The concepts, and what the general tests use of each: three functions in its test file.
+"""The concepts, and for general tests, three functions from the test file of each concept.
 
-    make(ftdemo)         an object that threads may share; None where there are functions alone
-    step(ftdemo, thing)  a use of it that succeeds whatever other threads do with thing
-    use(ftdemo)          all that the concept offers, on objects of its own, errors included
+    make(ftdemo)         create an object that threads may share; None if there are only functions
+    step(ftdemo, thing)  use it in a way that succeeds whatever other threads do with it
+    use(ftdemo)          use everything that the concept offers, on new objects, errors included
 
-Here ftdemo is either twin, or another module of it. The functions import what they need: they are
-taken out of the file as source, since they also run in other interpreters, and without pytest.
+ftdemo is one of the twins, or another module created from it. The functions import what they need,
+because they are extracted as source, and also run in other interpreters and without pytest.
 """
 
 import ast
@@ -20,7 +20,7 @@ FUNCTIONS = {"make", "step", "use"}
 
 
 def source(name):
-    """The source of the three functions of a concept."""
+    """Return the source of the three functions of a concept."""
     tree = ast.parse((HERE / f"test_{name}.py").read_text(encoding="utf-8"))
     tree.body = [node for node in tree.body if getattr(node, "name", None) in FUNCTIONS]
     assert {node.name for node in tree.body} == FUNCTIONS, name
@@ -28,7 +28,7 @@ def source(name):
 
 
 def load(code):
-    """The three functions, by their source."""
+    """Return the three functions, given their source."""
     scope = {}
     exec(code, scope)
     return SimpleNamespace(**{name: scope[name] for name in FUNCTIONS})

@@ -1,5 +1,5 @@
-/* Calls Python code inside critical sections, and looks at the lock that one
- * takes: what no extension should do, for tests of what a section is. */
+/* Calls Python code inside critical sections, and reads the lock of an object.
+ * No extension should do this; the tests show how sections behave. */
 
 #include <Python.h>
 
@@ -31,7 +31,7 @@ section2(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t nargs)
     return result;
 }
 
-/* Compiles without a warning; nobody gets the lock any more. */
+/* Compiles without a warning, and never releases the lock. */
 static PyObject *
 leave(PyObject *Py_UNUSED(module), PyObject *op)
 {
@@ -40,7 +40,7 @@ leave(PyObject *Py_UNUSED(module), PyObject *op)
     Py_END_CRITICAL_SECTION();
 }
 
-/* Whether any thread is in a critical section on the object, not suspended. */
+/* Is any thread in a critical section on op that is not suspended? */
 static PyObject *
 held(PyObject *Py_UNUSED(module), PyObject *op)
 {

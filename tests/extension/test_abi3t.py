@@ -1,4 +1,4 @@
-"""The wheel for the stable ABI of both builds: collected where that is what is installed."""
+"""The wheel for the stable ABI of both builds; collected only if that wheel is installed."""
 
 import json
 
@@ -9,7 +9,7 @@ from ftdemo.interpreter import FREE_THREADED
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 
 
-def test_legacy_says_why_it_is_not_there(fresh_python):
+def test_import_error_of_legacy_says_why(fresh_python):
     done = fresh_python("-c", "import ftdemo.legacy")
     assert done.returncode == 1
     (line,) = [line for line in done.stderr.splitlines() if line.startswith("ImportError")]
@@ -17,7 +17,7 @@ def test_legacy_says_why_it_is_not_there(fresh_python):
     assert "ftdemo._legacy" not in done.stderr.replace("from ftdemo._legacy import", "")
 
 
-def test_the_import_check_knows(fresh_python):
+def test_ftdemo_reports_only_ready(fresh_python):
     done = fresh_python("-m", "ftdemo", "--json")
     assert (done.returncode, done.stderr) == (0 if FREE_THREADED else 3, "")
     (module,) = json.loads(done.stdout)["modules"]
@@ -31,7 +31,7 @@ def test_the_import_check_knows(fresh_python):
 
 
 @pytest.mark.free_threaded
-def test_the_check_of_any_target_agrees(fresh_python):
+def test_ftdemo_check_reports_only_ready(fresh_python):
     done = fresh_python("-m", "ftdemo", "check", "ftdemo", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)["summary"] == {"pass": 1, "fail": 0, "error": 0, "skip": 0}

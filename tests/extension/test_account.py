@@ -52,7 +52,7 @@ def check(amount):
 
 
 class Model:
-    """What an account does, in plain Python."""
+    """An account in plain Python."""
 
     def __init__(self, balance):
         self.balance = balance
@@ -93,7 +93,7 @@ amounts = st.one_of(
 
 
 @given(first=balances, second=balances, steps=st.lists(st.tuples(st.integers(0, 4), amounts)))
-def test_agrees_with_the_model(twin, first, second, steps):
+def test_account_agrees_with_the_model(twin, first, second, steps):
     real = twin.Account(first), twin.Account(balance=second)
     model = Model(first), Model(second)
     for step, amount in steps:
@@ -134,7 +134,7 @@ class IntLike:
 
 
 @pytest.mark.parametrize("wrong", [True, 1.0, "1", None, 1 + 0j, IntLike()])
-def test_only_exact_integers(twin, wrong):
+def test_type_error_when_a_number_is_not_an_exact_int(twin, wrong):
     a, b = twin.Account(5), twin.Account(5)
     for operation in (
         twin.Account,
@@ -148,7 +148,7 @@ def test_only_exact_integers(twin, wrong):
     assert (a.balance, b.balance) == (5, 5)
 
 
-def test_only_accounts(twin):
+def test_type_error_when_an_argument_is_not_an_account(twin):
     a = twin.Account(5)
     for operation in (
         partial(a.transfer_to, 1, 1),
@@ -163,7 +163,7 @@ def test_only_accounts(twin):
     assert a.balance == 5
 
 
-def test_a_wrong_number_of_arguments_is_a_type_error(twin):
+def test_type_error_on_a_wrong_number_of_arguments(twin):
     a = twin.Account(5)
     for operation in (
         partial(a.transfer_to, a),
@@ -179,26 +179,26 @@ def test_a_wrong_number_of_arguments_is_a_type_error(twin):
 
 
 @pytest.mark.all_modules
-def test_accounts_of_the_two_twins_cannot_transfer(fresh_python):
+def test_type_error_when_an_account_is_of_the_other_twin(fresh_python):
     program = "import ftdemo, ftdemo.legacy as l; l.total(ftdemo.Account(), l.Account())"
     done = fresh_python("-W", "ignore", "-c", program)
     assert "TypeError: total() expected <class 'ftdemo.legacy.Account'>" in done.stderr
 
 
-def test_accounts_of_two_modules_do_not_mix(another_module):
+def test_type_error_when_an_account_is_of_another_module(another_module):
     module, other = another_module(), another_module()
     with pytest.raises(TypeError, match="Account"):
         module.total(module.Account(), other.Account())
 
 
-def test_an_account_keeps_its_module(another_module):
+def test_an_account_keeps_its_module_alive(another_module):
     account = another_module().Account(5)
     gc.collect()
     account.deposit(1)
     assert account.balance == 6
 
 
-def test_transfer_to_itself(twin):
+def test_transfer_to_the_same_account(twin):
     a = twin.Account(MAX)
     a.transfer_to(a, MAX)
     twin.transfer(a, a, 1)
@@ -225,7 +225,7 @@ def test_balance_is_read_only(twin):
         twin.Account().balance = 1
 
 
-def test_no_account_is_uninitialised(twin):
+def test_new_without_init_gives_balance_0(twin):
     assert twin.Account.__new__(twin.Account).balance == 0
     with pytest.raises(TypeError):
         object.__new__(twin.Account)
@@ -288,7 +288,7 @@ def test_pickle(twin, protocol):
 
 
 @pytest.mark.race
-def test_no_deposit_is_lost(twin, together):
+def test_no_deposit_is_lost_when_threads_deposit(twin, together):
     a = twin.Account()
 
     def deposit(_):
@@ -300,8 +300,8 @@ def test_no_deposit_is_lost(twin, together):
 
 
 @pytest.mark.race
-def test_one_deposit_fits(twin, together):
-    """There is room for one more unit: two threads at once, and one of them is too late."""
+def test_one_of_two_deposits_fails_when_only_one_fits(twin, together):
+    """There is room for one more unit, so one of two concurrent deposits must fail."""
     accounts = [twin.Account(MAX - 1) for _ in range(5_000)]
 
     def deposit(n):
@@ -315,7 +315,7 @@ def test_one_deposit_fits(twin, together):
 
 
 @pytest.mark.race
-def test_no_withdrawal_is_free(twin, together):
+def test_no_withdrawal_is_lost_when_threads_withdraw(twin, together):
     a = twin.Account(2 * 500 * 2_000)
 
     def withdraw(_):
@@ -327,8 +327,8 @@ def test_no_withdrawal_is_free(twin, together):
 
 
 @pytest.mark.race
-def test_money_is_conserved(twin, together):
-    """Transfers in both directions: nothing is lost, and nothing deadlocks."""
+def test_sum_is_constant_when_threads_transfer_both_ways(twin, together):
+    """Transfers in both directions at once lose nothing and do not deadlock."""
     a, b = twin.Account(10_000), twin.Account(10_000)
 
     def move(*transfers):
@@ -350,7 +350,7 @@ def test_money_is_conserved(twin, together):
 
 
 @pytest.mark.race
-def test_total_sees_no_money_in_flight(twin, together):
+def test_total_is_constant_during_transfers(twin, together):
     a, b = twin.Account(1_000), twin.Account(1_000)
 
     def move(_):
@@ -366,8 +366,8 @@ def test_total_sees_no_money_in_flight(twin, together):
 
 
 @pytest.mark.race
-def test_no_failed_transfer_is_seen_halfway(twin, together):
-    """It takes the money out and puts it back: nobody may see it gone."""
+def test_balance_is_constant_during_failing_transfers(twin, together):
+    """The transfer takes the money and puts it back: no other thread may see it missing."""
     a, full = twin.Account(5), twin.Account(MAX)
 
     def fail(_):

@@ -38,7 +38,7 @@ def use(ftdemo):
 
 
 @given(parts=st.lists(st.binary(max_size=3 * LONG)))
-def test_agrees_with_zlib(twin, parts):
+def test_value_agrees_with_zlib(twin, parts):
     checksum = twin.Checksum()
     for part in parts:
         checksum.update(part)
@@ -46,33 +46,33 @@ def test_agrees_with_zlib(twin, parts):
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, LONG - 1, LONG, 1_000_003])
-def test_largest_sums(twin, size):
+def test_value_of_the_largest_sums(twin, size):
     checksum = twin.Checksum()
     checksum.update(b"\xff" * size)
     assert checksum.value == zlib.adler32(b"\xff" * size)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, partial(array.array, "B")])
-def test_bytes_like(twin, kind):
+def test_update_accepts_bytes_like_objects(twin, kind):
     checksum = twin.Checksum()
     checksum.update(kind(b"abc"))
     assert checksum.value == zlib.adler32(b"abc")
 
 
 @pytest.mark.parametrize("wrong", ["abc", 1, None, [1, 2], object()])
-def test_no_buffer_is_a_type_error(twin, wrong):
+def test_type_error_when_there_is_no_buffer(twin, wrong):
     checksum = twin.Checksum()
     with pytest.raises(TypeError):
         checksum.update(wrong)
     assert checksum.value == 1
 
 
-def test_a_buffer_that_is_not_contiguous_is_a_buffer_error(twin):
+def test_buffer_error_when_a_buffer_is_not_contiguous(twin):
     with pytest.raises(BufferError):
         twin.Checksum().update(memoryview(b"abcdef")[::2])
 
 
-def test_wrong_arguments(twin):
+def test_errors_on_wrong_arguments(twin):
     with pytest.raises(TypeError):
         twin.Checksum(b"abc")
     with pytest.raises(TypeError):
@@ -100,7 +100,7 @@ def test_subclassing_and_pickling_are_type_errors(twin):
             operation(twin.Checksum())
 
 
-def test_no_uninitialised_no_second_init(twin):
+def test_new_initializes_and_init_changes_nothing(twin):
     assert twin.Checksum.__new__(twin.Checksum).value == 1
     checksum = twin.Checksum()
     checksum.update(b"abc")
@@ -115,8 +115,8 @@ def test_the_buffer_is_released(twin):
 
 
 @pytest.mark.thread_unsafe(reason="starts a process with threads")
-def test_exit_while_a_daemon_thread_updates(fresh_python):
-    """It never attaches again, and so must have given up the lock before: or the exit hangs."""
+def test_process_exits_while_a_daemon_thread_updates(fresh_python):
+    """The thread never attaches again. If it still held the lock, the exit would hang."""
     program = """
 import faulthandler, os, threading, time, ftdemo
 faulthandler.dump_traceback_later(20, exit=True)
@@ -136,7 +136,7 @@ time.sleep(0.05)
 
 
 @pytest.mark.race
-def test_each_update_goes_in_whole(twin, together):
+def test_concurrent_short_updates_are_atomic(twin, together):
     checksum = twin.Checksum()
     data = b"every update counts" * 100
 
@@ -149,8 +149,8 @@ def test_each_update_goes_in_whole(twin, together):
 
 
 @pytest.mark.race
-def test_long_updates_go_in_whole(twin, together):
-    """Detached, and each time with an object that has never seen a long buffer before."""
+def test_concurrent_long_updates_are_atomic(twin, together):
+    """The updates run detached, each time on an object that never got a long buffer before."""
     data = b"y" * 50_000
     checksums = [twin.Checksum() for _ in range(500)]
 
@@ -163,8 +163,8 @@ def test_long_updates_go_in_whole(twin, together):
 
 @pytest.mark.race
 @pytest.mark.parametrize("read", ["value", "copy"])
-def test_no_update_is_seen_halfway(twin, together, read):
-    """What is read is what some number of whole updates gives."""
+def test_reads_see_whole_updates(twin, together, read):
+    """Each value that is read is the result of some number of whole updates."""
     checksum = twin.Checksum()
     data = b"\xfe" * (LONG - 1)
     whole = [1]

@@ -1,7 +1,8 @@
-"""What a critical section is, and is not: shown without a sleep, each on the lock itself.
+"""How critical sections behave: tested without sleeping, by reading the lock.
 
-Why account.c takes SECTION2 and checksum.c a mutex. Threads that must not be suspended wait in a
-loop: whoever blocks, or detaches in another way, gives up every critical section that it is in.
+These tests show why account.c uses SECTION2 and checksum.c a mutex. A thread that blocks, or
+detaches in another way, suspends all its critical sections. So threads that must not suspend theirs
+wait in a loop.
 """
 
 import gc
@@ -14,29 +15,29 @@ import ftdemo
 
 pytestmark = [
     pytest.mark.free_threaded,
-    pytest.mark.thread_unsafe(reason="has threads of its own"),
+    pytest.mark.thread_unsafe(reason="starts threads"),
 ]
 
 
 @pytest.fixture(autouse=True)
 def no_collection():
-    """A garbage collection stops all threads, and so suspends their critical sections."""
+    """Disable garbage collection: it stops all threads, which suspends their critical sections."""
     gc.disable()
     yield
     gc.enable()
 
 
 class Sign:
-    """What one thread gives another one, which waits for it without blocking.
+    """A flag that one thread sets and another one waits for without blocking.
 
-    Never the object that is locked: to look at it may take that lock.
+    Do not use the locked object for this: reading it may take its lock.
     """
 
     def __init__(self):
         self.happened = False
 
     def wait(self, at_most=2**63):
-        while not self.happened and at_most:  # attached all the while
+        while not self.happened and at_most:  # stays attached
             at_most -= 1
 
 
@@ -46,7 +47,7 @@ def test_a_section_is_suspended_when_its_thread_blocks(sections, in_threads):
 
     def first():
         first_is_in.set()
-        second_was_in.wait()  # which would be a deadlock if a section were a mutex
+        second_was_in.wait()  # this would deadlock if a section were a mutex
         return sections.held(a)
 
     def second():
@@ -62,7 +63,7 @@ def test_a_section_is_suspended_when_its_thread_blocks(sections, in_threads):
 
 
 def test_nested_sections_lose_the_outer_lock(sections, in_threads):
-    """The inner lock is waited for, and meanwhile anyone may take the outer one."""
+    """While a thread waits for the inner lock, other threads may take the outer one."""
 
     def try_it():
         a, b = object(), object()
@@ -79,7 +80,7 @@ def test_nested_sections_lose_the_outer_lock(sections, in_threads):
 
         def hold_b():
             b_is_taken.happened = True
-            while sections.held(a):  # for ever, if the outer lock were kept
+            while sections.held(a):  # for ever, if the outer lock stayed held
                 pass
 
         def enter_b():
@@ -88,12 +89,12 @@ def test_nested_sections_lose_the_outer_lock(sections, in_threads):
 
         return in_threads(partial(sections.section, a, outer), enter_b)[0]
 
-    # The interpreter may stop all threads for reasons of its own; then b is not waited for.
+    # The interpreter may stop all threads at any time; then the thread does not wait for b.
     assert (False, True) in (try_it() for _ in range(100))
 
 
-def test_section2_holds_both(sections, in_threads):
-    """It waits for the second lock too, and then has the first one again."""
+def test_section2_holds_both_locks(sections, in_threads):
+    """The thread waits for the second lock too, and then has the first one again."""
     a, b, b_is_taken, both_are_asked_for = object(), object(), Sign(), Sign()
 
     def both():
@@ -107,14 +108,14 @@ def test_section2_holds_both(sections, in_threads):
     def hold_b():
         b_is_taken.happened = True
         both_are_asked_for.wait()
-        for _ in range(10_000):  # so that the other one waits, as a rule
+        for _ in range(10_000):  # so that the other thread usually waits
             pass
 
     seen, _ = in_threads(enter_both, partial(sections.section, b, hold_b))
     assert seen == (True, True)
 
 
-def test_section2_of_one_object_twice(sections):
+def test_section2_accepts_one_object_twice(sections):
     a = object()
     assert sections.section2(a, a, partial(sections.held, a)) is True
     assert not sections.held(a)
@@ -133,8 +134,8 @@ OPERATIONS = {
 }
 
 
-def overtakes(sections, in_threads, thing, operation):
-    """Whether an operation gets done while another thread is in a section on the thing."""
+def completes_meanwhile(sections, in_threads, thing, operation):
+    """Tell whether an operation completes while another thread is in a section on thing."""
     inside, done = Sign(), Sign()
 
     def hold():
@@ -151,27 +152,27 @@ def overtakes(sections, in_threads, thing, operation):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_an_account_waits_for_who_is_inside(sections, in_threads, name):
+def test_account_operation_waits_for_a_section(sections, in_threads, name):
     a, b = ftdemo.Account(100), ftdemo.Account(100)
     operation = partial(OPERATIONS[name], a, b)
-    overtaken = [overtakes(sections, in_threads, a, operation) for _ in range(9)]
-    # The interpreter may stop all threads for reasons of its own, which suspends the section.
-    assert overtaken.count(False) > 5, overtaken
+    completed = [completes_meanwhile(sections, in_threads, a, operation) for _ in range(9)]
+    # The interpreter may stop all threads at any time, which suspends the section.
+    assert completed.count(False) > 5, completed
 
 
-def test_tickets_wait_for_who_is_inside(sections, in_threads):
+def test_next_ticket_waits_for_a_section(sections, in_threads):
     tickets = ftdemo.Tickets()
     operation = partial(next, tickets)
-    overtaken = [overtakes(sections, in_threads, tickets, operation) for _ in range(9)]
-    assert overtaken.count(False) > 5, overtaken
+    completed = [completes_meanwhile(sections, in_threads, tickets, operation) for _ in range(9)]
+    assert completed.count(False) > 5, completed
 
 
 def test_a_transfer_waits_for_both_accounts(sections, in_threads):
-    """While another thread is in a section on one of them, the balance of neither changes."""
-    # SECTION2 takes the lower address first: here it has not got a while it waits for b.
+    """While another thread is in a section on one account, neither balance changes."""
+    # SECTION2 takes the lower address first: while it waits for b, it does not hold a.
     b, a = sorted([ftdemo.Account(100), ftdemo.Account(100)], key=id)
 
-    def overtakes():
+    def completes_meanwhile():
         before = b.balance
         b_is_taken, transfer_began, a_is_taken, changed = Sign(), Sign(), Sign(), Sign()
 
@@ -203,7 +204,7 @@ def test_a_transfer_waits_for_both_accounts(sections, in_threads):
 
         return in_threads(enter_a, enter_b, transfer)[0]
 
-    overtaken = [overtakes() for _ in range(9)]
-    # The interpreter may stop all threads for reasons of its own, which suspends the section.
-    assert overtaken.count(False) > 5, overtaken
+    completed = [completes_meanwhile() for _ in range(9)]
+    # The interpreter may stop all threads at any time, which suspends the section.
+    assert completed.count(False) > 5, completed
     assert (a.balance, b.balance) == (91, 109)

@@ -1,4 +1,4 @@
-"""Does importing a module bring the GIL back? Asked in a fresh process, both polarities."""
+"""Does importing a module bring the GIL back? Tests modules that do and modules that do not."""
 
 import pytest
 
@@ -45,16 +45,16 @@ def test_import_brings_the_gil_back(fresh_python, module):
 
 @all_modules
 @pytest.mark.free_threaded
-def test_gil_0_is_no_proof(fresh_python):
-    """PYTHON_GIL=0 hides the offender: why no check may be made under it."""
+def test_gil_0_hides_a_module_that_needs_the_gil(fresh_python):
+    """PYTHON_GIL=0 hides the module, so a check must not run under it."""
     done = fresh_python("-c", PROGRAM, "ftdemo.legacy", env={"PYTHON_GIL": "0"})
     assert (done.stdout, done.stderr) == ("False False\n", "")
 
 
 @all_modules
 @pytest.mark.free_threaded
-def test_w_error_is_no_protection(fresh_python):
-    """With -W error the import fails, the GIL is on all the same, and the next import works."""
+def test_w_error_does_not_keep_the_gil_off(fresh_python):
+    """With -W error the import fails, but the GIL is on, and the next import succeeds."""
     program = """
 import sys
 try:

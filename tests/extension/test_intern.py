@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-# Of few letters: of all there are, hypothesis makes a table on first use, and eight threads that
-# make it at the same time take two minutes in 3.13t.
+# Few letters: for all of Unicode, hypothesis creates a table on first use, and eight threads that
+# do so at the same time take two minutes in 3.13t.
 TEXT = st.text("abc")
 
 
@@ -40,25 +40,25 @@ def test_equal_keys_share_one_object(twin, key):
     assert twin.intern(first) is first
 
 
-def test_equal_but_distinct_keys(twin):
+def test_equal_but_distinct_objects_are_one_key(twin):
     first, second = "".join(["equal", " keys"]), "".join(["equal", " keys"])
     assert first is not second
     assert twin.intern(first) is twin.intern(second)
 
 
 def test_keys_are_compared_as_in_a_dict(twin):
-    """As in a dict, 1 == 1.0 == True: the first one seen stands for all."""
+    """As in a dict, 1 == 1.0 == True: intern() returns the first one that it got."""
     key = 10**20
     assert twin.intern(key) is key
     assert twin.intern(float(key)) is key
 
 
-def test_an_unhashable_key_is_a_type_error(twin):
+def test_type_error_when_a_key_is_unhashable(twin):
     with pytest.raises(TypeError, match="unhashable"):
         twin.intern([])
 
 
-def test_exceptions_of_the_key_are_raised(twin):
+def test_exceptions_in_key_methods_propagate(twin):
     class Bad:
         def __hash__(self):
             return 12345
@@ -71,7 +71,7 @@ def test_exceptions_of_the_key_are_raised(twin):
         twin.intern(Bad())
 
 
-def test_strong_references(twin):
+def test_references_are_strong(twin):
     class Key:
         pass
 
@@ -87,7 +87,7 @@ def test_strong_references(twin):
     assert any(id(o) == identity for o in gc.get_objects() if type(o) is Key)
 
 
-def test_each_import_has_a_cache_of_its_own(another_module):
+def test_each_import_has_its_own_cache(another_module):
     key, other = 2**100, float(2**100)
     first, second = another_module(), another_module()
     assert first.intern(key) is key is first.intern(other)
@@ -98,8 +98,8 @@ def test_each_import_has_a_cache_of_its_own(another_module):
     "free-threading" in sys.version and sys.version_info < (3, 14),
     reason="3.13t makes types immortal once there are threads",
 )
-@pytest.mark.thread_unsafe(reason="collects what all threads have made")
-def test_a_module_is_collected_with_what_it_interned(fresh_python):
+@pytest.mark.thread_unsafe(reason="collects objects of all threads")
+def test_a_module_and_its_interned_objects_are_collected(fresh_python):
     """The key refers to the module, which refers to the key: only m_traverse shows the cycle."""
     program = """
 import gc, importlib.util, weakref
@@ -120,9 +120,9 @@ for _ in range(3):
     assert fresh_python("-c", program).stderr == ""
 
 
-@pytest.mark.thread_unsafe(reason="has threads of its own")
-def test_first_calls_in_a_new_module(another_module, together):
-    """The cache is there before anyone can ask for it. No legacy twin: its cache is static."""
+@pytest.mark.thread_unsafe(reason="starts threads")
+def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, together):
+    """The exec function creates the cache. Not for the legacy twin: its cache is static."""
     modules = [another_module() for _ in range(2_000)]
 
     def intern(n):
@@ -133,8 +133,8 @@ def test_first_calls_in_a_new_module(another_module, together):
 
 
 @pytest.mark.race
-def test_one_object_per_key(twin, together):
-    """Racing first calls, each with a key object of its own, all get the same one."""
+def test_threads_get_one_object_per_key(twin, together):
+    """Concurrent first calls with equal but distinct keys all return the same object."""
 
     def intern(n):
         return [twin.intern(f"one object per key {n} {m}") for m in range(200)]

@@ -1,4 +1,4 @@
-"""module.c: a module of its own for each import, and for each interpreter; nothing is leaked."""
+"""module.c: each import and each interpreter has its own module; nothing is leaked."""
 
 import gc
 import sys
@@ -9,12 +9,12 @@ from concepts import CONCEPTS, SOURCES
 import ftdemo
 from ftdemo import _ready
 
-pytestmark = pytest.mark.thread_unsafe(reason="counts what the whole process has allocated")
+pytestmark = pytest.mark.thread_unsafe(reason="counts allocations of the whole process")
 
 TYPES = [name for name in ftdemo.__all__ if isinstance(getattr(ftdemo, name), type)]
 
 
-def test_each_import_has_types_of_its_own(another_module):
+def test_each_import_has_its_own_types(another_module):
     module = another_module()
     assert TYPES
     assert all(getattr(module, name) is not getattr(_ready, name) for name in TYPES)
@@ -23,8 +23,8 @@ def test_each_import_has_types_of_its_own(another_module):
 
 
 @pytest.mark.parametrize("name", CONCEPTS)
-def test_nothing_is_leaked(name):
-    """A leaked object a round would be 500 blocks; what caches take comes before."""
+def test_no_reference_leaks(name):
+    """One leaked object per round would be 500 blocks; a first run fills the caches."""
 
     def grown(rounds):
         gc.collect()
@@ -39,7 +39,7 @@ def test_nothing_is_leaked(name):
 
 
 def run_in_another_interpreter(program):
-    """Run program in a new interpreter with a GIL of its own; give what it raised as text."""
+    """Run program in a new interpreter with its own GIL; return its exception as text."""
     if sys.version_info >= (3, 14):
         from concurrent import interpreters
 
@@ -60,11 +60,11 @@ def run_in_another_interpreter(program):
         finally:
             _interpreters.destroy(interpreter)
         return failed.formatted if failed else ""
-    pytest.skip("no interpreter with a GIL of its own")
+    pytest.skip("no interpreters with their own GIL")
 
 
-def test_another_interpreter_has_a_module_of_its_own():
-    """With types of its own, and all works there; the module of this one stays as it is."""
+def test_a_subinterpreter_has_its_own_module():
+    """The module there has its own types and works; the module here does not change."""
     types = {name: id(getattr(ftdemo, name)) for name in TYPES}
     program = f"""
 import ftdemo
@@ -82,7 +82,7 @@ for source in {list(SOURCES.values())}:
 
 
 @pytest.mark.all_modules
-def test_the_legacy_module_is_refused():
-    """It has static variables, and so does not say that it can be used by interpreters apart."""
+def test_a_subinterpreter_refuses_the_legacy_module():
+    """It has static variables, so it does not declare support for a GIL per interpreter."""
     failed = run_in_another_interpreter("import ftdemo._legacy")
     assert "module ftdemo._legacy does not support loading in subinterpreters" in failed

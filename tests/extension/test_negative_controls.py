@@ -1,6 +1,6 @@
-"""Every test of a race must fail where the race is: on the legacy twin with the GIL forced off.
+"""Every race test must fail on the legacy twin with the GIL forced off, where the race exists.
 
-A test that passes there would pass on anything, and proves nothing about the ready twin.
+A test that passes there would pass on any code, and proves nothing about the ready twin.
 """
 
 import contextlib
@@ -15,12 +15,12 @@ HERE = Path(__file__).parent
 
 
 def race_tests():
-    """The node ids of all tests that are marked as races, found in the test files themselves."""
+    """Yield the node ids of all tests with the marker race, found by importing the test files."""
     for path in sorted(HERE.glob("test_*.py")):
         if path != Path(__file__):
             spec = importlib.util.spec_from_file_location(f"control_{path.stem}", path)
             module = importlib.util.module_from_spec(spec)
-            with contextlib.suppress(pytest.skip.Exception):  # it needs what is not here
+            with contextlib.suppress(pytest.skip.Exception):  # a requirement is missing
                 spec.loader.exec_module(module)
             for name, value in vars(module).items():
                 marks = getattr(value, "pytestmark", [])
@@ -28,12 +28,12 @@ def race_tests():
                     yield f"{path.name}::{name}"
 
 
-# Once, before there are threads: a test file may not import twice at the same time.
+# Computed once, before threads start: test files cannot be imported by two threads at once.
 RACE_TESTS = list(race_tests())
 
 
-def test_every_concept_has_one():
-    """But for those whose twins are the same: there is nothing to lock."""
+def test_every_concept_has_a_race_test():
+    """Except concepts whose twins are the same: they have nothing to lock."""
     files = {node.partition("::")[0] for node in RACE_TESTS}
     ready, legacy = CSRC / "ready", CSRC / "legacy"
     assert files == {
@@ -47,8 +47,8 @@ def test_every_concept_has_one():
 @pytest.mark.two_cores
 @pytest.mark.thread_unsafe(reason="starts processes")
 @pytest.mark.parametrize("node", RACE_TESTS)
-def test_fails_on_the_legacy_twin(fresh_python, node):
-    """It does so at once, as a rule; a busy machine may need a few attempts."""
+def test_race_test_fails_on_the_legacy_twin(fresh_python, node):
+    """It usually fails at once; a busy machine may need a few attempts."""
     for _ in range(10):
         done = fresh_python(
             *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--twin=legacy"),

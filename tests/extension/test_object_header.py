@@ -14,11 +14,11 @@ class Thing:
     pass
 
 
-def test_every_key_is_always_there():
+def test_result_has_every_key():
     assert sorted(object_header(Thing())) == sorted(["refcount", "immortal", *SPLIT])
 
 
-def test_references_are_counted():
+def test_reference_count_grows_with_references():
     thing = Thing()
     before = object_header(thing)["refcount"]
     more = [thing] * 10
@@ -26,7 +26,7 @@ def test_references_are_counted():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="no object is immortal before 3.12")
-def test_immortal():
+def test_none_is_immortal():
     assert object_header(None)["immortal"]
     before = object_header(None)
     more = [None] * 10
@@ -35,7 +35,7 @@ def test_immortal():
     assert not object_header(Thing())["immortal"]
 
 
-def test_a_build_with_the_gil_has_no_more():
+def test_gil_build_has_no_other_keys():
     if FREE_THREADED:
         pytest.skip("free-threaded build")
     header = object_header(Thing())
@@ -46,7 +46,7 @@ def test_a_build_with_the_gil_has_no_more():
 
 
 @pytest.mark.free_threaded
-def test_the_owner_is_the_thread_that_made_it(in_threads):
+def test_owner_is_the_thread_that_created_the_object(in_threads):
     thing = Thing()
     assert object_header(thing)["owner_thread"] == current_thread()
     (theirs, their_thread) = in_threads(lambda: (Thing(), current_thread()))[0]
@@ -55,7 +55,7 @@ def test_the_owner_is_the_thread_that_made_it(in_threads):
 
 
 @pytest.mark.free_threaded
-def test_others_count_in_the_shared_part(in_threads):
+def test_other_threads_count_in_the_shared_part(in_threads):
     thing = Thing()
     kept = []
     before = object_header(thing)
@@ -68,8 +68,8 @@ def test_others_count_in_the_shared_part(in_threads):
 
 
 @pytest.mark.free_threaded
-def test_the_per_object_lock():
-    """A list is locked while it sorts: its comparisons look at it from inside."""
+def test_list_is_locked_while_it_is_sorted():
+    """A list is locked while it is sorted; the comparisons read its header."""
     seen = []
     items = []
 

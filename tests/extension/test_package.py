@@ -1,4 +1,4 @@
-"""What is installed: the package, its types, and nothing of the sources."""
+"""The installed files: the package and its type stubs, but no C sources."""
 
 import importlib
 import importlib.metadata
@@ -14,7 +14,7 @@ import ftdemo
 from ftdemo import _ready
 from ftdemo.own import declarations
 
-# Doc/library/threadsafety.rst in CPython's documentation, from the least to the most safe.
+# Doc/library/threadsafety.rst in CPython's documentation, from the least safe to the safest.
 LEVELS = {
     "incompatible",
     "compatible",
@@ -24,7 +24,7 @@ LEVELS = {
 }
 
 
-def test_no_source_and_no_test_is_installed():
+def test_no_sources_or_tests_are_installed():
     files = importlib.metadata.files("ftdemo")
     if any(path.name == "direct_url.json" and "editable" in path.read_text() for path in files):
         pytest.skip("an editable installation")
@@ -34,14 +34,14 @@ def test_no_source_and_no_test_is_installed():
 
 
 @pytest.mark.all_modules
-def test_the_twins_have_the_same_names(fresh_python):
+def test_twins_have_the_same_public_names(fresh_python):
     program = "import ftdemo, ftdemo.legacy; print(ftdemo.__all__ == ftdemo.legacy.__all__)"
     assert fresh_python("-W", "ignore", "-c", program).stdout == "True\n"
     assert all(getattr(ftdemo, name) is getattr(_ready, name) for name in ftdemo.__all__)
 
 
 def documented():
-    """Every public function, type, method and attribute of the extension modules."""
+    """Yield every public function, type, method and attribute of the extension modules."""
     for declaration in declarations():
         if declaration.brings_gil_back:
             continue
@@ -57,7 +57,7 @@ def documented():
 
 
 @pytest.mark.parametrize(("name", "thing"), list(documented()))
-def test_docstrings_end_with_the_guarantee(name, thing):
+def test_docstrings_end_with_a_thread_safety_level(name, thing):
     assert thing.__doc__, name
     level = re.search(r"Thread safety: ([\w ]+)[^:]*\.$", thing.__doc__)
     assert level, f"{name}: {thing.__doc__!r}"
@@ -68,7 +68,7 @@ def test_docstrings_end_with_the_guarantee(name, thing):
 
 @pytest.mark.skipif("CIBUILDWHEEL_BUILD_IDENTIFIER" not in os.environ, reason="for cibuildwheel")
 def test_cibuildwheel_tests_the_wheel_that_it_built():
-    """cp314t-manylinux_x86_64 is tested by 3.14t, with an extension that is named for it."""
+    """For example, cp314t-manylinux_x86_64 is tested with 3.14t and extensions named for it."""
     build = os.environ["CIBUILDWHEEL_BUILD_IDENTIFIER"].partition("-")[0]
     threaded = "t" if sysconfig.get_config_var("Py_GIL_DISABLED") else ""
     assert build == f"cp{sys.version_info.major}{sys.version_info.minor}{threaded}"

@@ -1,4 +1,4 @@
-"""docs/pitfalls.md: what it says goes wrong goes wrong here, where no other test shows it."""
+"""The mistakes in docs/pitfalls.md that no other test shows really go wrong."""
 
 import ctypes
 import os
@@ -13,7 +13,7 @@ import pytest
 
 from ftdemo.interpreter import FREE_THREADED
 
-pytestmark = pytest.mark.thread_unsafe(reason="has threads and processes of its own")
+pytestmark = pytest.mark.thread_unsafe(reason="starts threads and processes")
 
 since_3_14 = pytest.mark.skipif(sys.version_info < (3, 14), reason="its functions came with 3.14")
 api = ctypes.pythonapi
@@ -31,7 +31,7 @@ for name in sys.argv[1:]:
 @pytest.mark.all_modules
 @pytest.mark.free_threaded
 @pytest.mark.parametrize("names", [["one._legacy", "two._legacy"], ["two._legacy", "one._legacy"]])
-def test_only_the_first_offender_is_warned_of(fresh_python, names):
+def test_only_the_first_module_causes_a_warning(fresh_python, names):
     done = fresh_python("-W", "always", "-c", TWO_OFFENDERS, *names)
     assert re.findall(r"to load module '(.+?)'", done.stderr) == names[:1]
     verbose = fresh_python("-v", "-c", TWO_OFFENDERS, *names)
@@ -40,7 +40,7 @@ def test_only_the_first_offender_is_warned_of(fresh_python, names):
 
 
 def test_a_parallel_test_plugin_swallows_warnings(fresh_python, tmp_path):
-    """Also those that are errors."""
+    """It swallows them even if they are errors."""
     pytest.importorskip("pytest_run_parallel")
     test = tmp_path / "test_it.py"
     test.write_text("import warnings\ndef test(): warnings.warn('lost', RuntimeWarning)\n")
@@ -66,20 +66,20 @@ os._exit(0)
 
 
 @pytest.mark.free_threaded
-def test_return_inside_a_section(fresh_python, sections):
-    """There is no warning, the lock is kept, and the next time the thread detaches it is over."""
+def test_return_inside_a_section_keeps_the_lock(fresh_python, sections):
+    """There is no warning, the lock stays held, and the next detach crashes the process."""
     assert fresh_python("-c", LEFT, sections.__file__).returncode != 0
 
 
 @pytest.mark.free_threaded
-def test_a_decref_inside_a_section_may_give_it_up(sections, in_threads):
-    """Its __del__ blocks, and another thread is in the same section meanwhile."""
+def test_decref_inside_a_section_may_suspend_it(sections, in_threads):
+    """The __del__ method blocks, and meanwhile another thread enters the same section."""
     thing, dropped, entered = SimpleNamespace(), threading.Event(), threading.Event()
 
     class Last:
         def __del__(self):
             dropped.set()
-            entered.wait()  # for ever, if the section were kept
+            entered.wait()  # for ever, if the section were not suspended
 
     def drop():
         last = Last()
@@ -109,14 +109,14 @@ def test_a_borrowed_reference_is_not_kept_alive(in_threads, borrowed):
         api.PyDict_GetItemRef(
             ctypes.py_object(things), ctypes.py_object("key"), ctypes.byref(found)
         )
-    in_threads(things.clear)  # before there is a Py_INCREF
+    in_threads(things.clear)  # before a Py_INCREF
     assert found
     assert (alive() is None) is borrowed
 
 
 @since_3_14
-def test_a_reference_count_of_1_is_not_yours_alone(in_threads):
-    """A weak reference gives another thread a strong one, at any time."""
+def test_reference_count_1_while_another_thread_has_the_object(in_threads):
+    """Another thread can turn a weak reference into a strong one at any time."""
 
     class Thing:
         pass
@@ -140,8 +140,8 @@ def test_a_reference_count_of_1_is_not_yours_alone(in_threads):
 
 @since_3_14
 @pytest.mark.free_threaded
-def test_a_buffer_of_the_object_allocator_is_taken_for_an_object():
-    """It gets the memory of a dead one, which a reader without a lock may still count in."""
+def test_collector_takes_a_buffer_from_the_object_allocator_for_an_object():
+    """It gets the memory of a freed object, whose count a lock-free reader may still write."""
     size = object.__basicsize__
 
     def buffer_in_place_of_an_object(malloc, free):
@@ -165,7 +165,7 @@ def test_a_buffer_of_the_object_allocator_is_taken_for_an_object():
     assert found not in {None, b"\xaa" * size}
 
 
-# As on Windows, whose pyconfig.h leaves it to the build.
+# As on Windows, where pyconfig.h does not define it and the build has to.
 FORGOTTEN = """
 #include <pyconfig.h>
 #undef Py_GIL_DISABLED
@@ -179,8 +179,8 @@ static PyMethodDef methods[] = {{NULL, NULL, 0, NULL}};
 
 
 @pytest.mark.free_threaded
-def test_without_py_gil_disabled_the_module_is_for_the_other_build(fresh_python, compiled):
-    """It is named for this one, though, compiles without a warning, and is found."""
+def test_module_compiled_without_py_gil_disabled_is_for_the_gil_build(fresh_python, compiled):
+    """Yet it has this build's file name, compiles without a warning, and is found."""
     built = compiled("forgotten", FORGOTTEN)
     done = fresh_python("-c", "import forgotten", env={"PYTHONPATH": str(built.parent)})
     assert "possibly compiled for non-free-threaded Python" in done.stderr or (

@@ -29,7 +29,7 @@ def step(ftdemo, signal):
 def use(ftdemo):
     signal = make(ftdemo)
     step(ftdemo, signal)
-    signal.connect(lambda: None)  # which is gone at once
+    signal.connect(lambda: None)  # freed at once
     assert signal.emit() == 0
 
     def fails():
@@ -49,7 +49,7 @@ def use(ftdemo):
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["connect", "disconnect"]))))
-def test_agrees_with_a_list(twin, steps):
+def test_signal_agrees_with_a_list(twin, steps):
     called = []
     callbacks = [lambda value, n=n: called.append((n, value)) for n in range(4)]
     signal, model = twin.Signal(), []
@@ -77,7 +77,7 @@ def test_connect_requires_a_callable_that_supports_weak_references(twin):
             twin.Signal().connect(wrong)
 
 
-def test_wrong_arguments(twin):
+def test_errors_on_wrong_arguments(twin):
     for operation in (twin.Signal().connect, twin.Signal().disconnect):
         with pytest.raises(TypeError):
             operation()
@@ -93,7 +93,7 @@ def test_callbacks_are_held_weakly(twin):
             called.append(self)
 
     signal, called, owner = twin.Signal(), [], Owner()
-    signal.connect(owner.method)  # a bound method, which nobody keeps
+    signal.connect(owner.method)  # a bound method without another reference
     kept = owner.method
     signal.connect(kept)
     assert signal.emit() == 1
@@ -122,8 +122,8 @@ def test_an_exception_ends_the_emission(twin):
     assert called == []
 
 
-def test_callbacks_change_the_signal_that_calls_them(twin):
-    """Each emission calls those that were connected when it began."""
+def test_a_callback_may_change_its_signal(twin):
+    """Each emission calls the callbacks that were connected when it began."""
     signal, called = twin.Signal(), []
 
     def once():
@@ -146,7 +146,7 @@ def test_callbacks_change_the_signal_that_calls_them(twin):
 
 
 def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
-    """Its last reference goes while it is called."""
+    """Its last reference is dropped during its call."""
     signal, called = twin.Signal(), []
 
     class Callback:
@@ -162,8 +162,8 @@ def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
     assert signal.emit() == 0
 
 
-@pytest.mark.thread_unsafe(reason="sets when garbage is collected")
-def test_a_finalizer_changes_the_signal_that_changes(twin):
+@pytest.mark.thread_unsafe(reason="changes the thresholds of the collector")
+def test_a_finalizer_may_change_the_signal_during_a_change(twin):
     """Up to 3.11, any allocation may collect garbage, and so run a finalizer."""
     threshold = gc.get_threshold()
 
@@ -212,9 +212,9 @@ def test_init_again_changes_nothing(twin):
 
 @pytest.mark.free_threaded
 @pytest.mark.two_cores
-@pytest.mark.thread_unsafe(reason="has threads of its own")
+@pytest.mark.thread_unsafe(reason="starts threads")
 def test_a_callback_runs_outside_the_section(twin, in_threads):
-    """Another thread changes the signal while a callback runs that does not detach."""
+    """Another thread can change the signal while a callback runs that does not detach."""
 
     def overtaken():
         signal = twin.Signal()
@@ -245,7 +245,7 @@ def test_a_callback_runs_outside_the_section(twin, in_threads):
 
 
 @pytest.mark.race
-def test_no_connection_is_lost(twin, together):
+def test_no_connection_is_lost_when_threads_connect(twin, together):
     signals = [twin.Signal() for _ in range(1_000)]
     kept = []
 
@@ -260,8 +260,8 @@ def test_no_connection_is_lost(twin, together):
 
 
 @pytest.mark.race
-def test_callbacks_come_and_go_while_they_are_called(twin, together):
-    """What is called is alive: it dies in one thread while another one is about to call it."""
+def test_callbacks_connect_and_disconnect_during_emit(twin, together):
+    """A callback is alive when it is called, even if another thread is dropping it."""
     signal, called_dead = twin.Signal(), []
 
     class Callback:
@@ -284,7 +284,7 @@ def test_callbacks_come_and_go_while_they_are_called(twin, together):
             signal.emit()
 
     def error(function):
-        def run(n):  # it must come back to its meetings with the other one
+        def run(n):  # after an error it must still meet the other thread
             try:
                 return function(n)
             except Exception as error:

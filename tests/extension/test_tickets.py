@@ -31,14 +31,14 @@ def use(ftdemo):
 
 
 @given(start=st.integers(MIN, MAX), length=st.integers(-5, 50))
-def test_counts_like_range(twin, start, length):
+def test_tickets_agree_with_range(twin, start, length):
     stop = min(max(start + length, MIN), MAX)
     tickets = twin.Tickets(start, stop)
     assert list(tickets) == list(range(start, stop))
     assert list(tickets) == []
 
 
-def test_defaults(twin):
+def test_defaults_of_the_constructor(twin):
     assert list(itertools.islice(twin.Tickets(), 3)) == [0, 1, 2]
     assert list(itertools.islice(twin.Tickets(start=5, stop=None), 2)) == [5, 6]
     assert list(twin.Tickets(stop=2)) == [0, 1]
@@ -53,7 +53,7 @@ def test_iter_returns_the_same_object(twin):
             next(tickets)
 
 
-def test_no_ticket_past_64_bits(twin):
+def test_overflow_error_past_64_bits(twin):
     tickets = twin.Tickets(MAX - 1)
     assert next(tickets) == MAX - 1
     for _ in range(2):
@@ -62,14 +62,14 @@ def test_no_ticket_past_64_bits(twin):
 
 
 @pytest.mark.parametrize("wrong", [True, 1.0, "1", 1j])
-def test_only_exact_integers(twin, wrong):
+def test_type_error_when_a_number_is_not_an_exact_int(twin, wrong):
     with pytest.raises(TypeError, match="expected an int"):
         twin.Tickets(wrong)
     with pytest.raises(TypeError, match="expected an int"):
         twin.Tickets(0, wrong)
 
 
-def test_wrong_arguments(twin):
+def test_errors_on_wrong_arguments(twin):
     with pytest.raises(TypeError):
         twin.Tickets(None)
     with pytest.raises(TypeError):
@@ -81,7 +81,7 @@ def test_wrong_arguments(twin):
             twin.Tickets(0, too_large)
 
 
-def test_no_uninitialised_no_second_init(twin):
+def test_new_initializes_and_init_changes_nothing(twin):
     assert next(twin.Tickets.__new__(twin.Tickets)) == 0
     tickets = twin.Tickets(5)
     tickets.__init__(9)
@@ -98,7 +98,7 @@ def test_copying_and_pickling_are_type_errors(twin):
                 operation(tickets)
 
 
-def test_subclass(twin):
+def test_a_subclass_works_like_tickets(twin):
     class Slotted(twin.Tickets):
         __slots__ = ("name",)
 

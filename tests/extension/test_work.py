@@ -32,23 +32,23 @@ def closed_form(n):
 
 
 @given(n=st.integers(0, 100_000))
-def test_the_sum_matches_the_closed_form(twin, n):
+def test_sum_matches_the_closed_form(twin, n):
     assert twin.sum_of_squares(n) == closed_form(n)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3_810_776, 3_810_779, 2**25 - 1, 2**25, 2**25 + 1, 2**26])
-def test_across_blocks_and_64_bits(twin, n):
-    """From about n = 3.8 million on, the sum is more than 64 bits."""
+def test_sum_across_blocks_and_64_bits(twin, n):
+    """From about n = 3.8 million on, the sum exceeds 64 bits."""
     assert twin.sum_of_squares(n) == closed_form(n)
 
 
 @pytest.mark.parametrize("wrong", [True, 1.0, "1", None])
-def test_only_exact_integers(twin, wrong):
+def test_type_error_when_a_number_is_not_an_exact_int(twin, wrong):
     with pytest.raises(TypeError, match="expected an int"):
         twin.sum_of_squares(wrong)
 
 
-def test_a_number_out_of_range_is_rejected(twin):
+def test_error_when_a_number_is_out_of_range(twin):
     for negative in (-1, -(2**63)):
         with pytest.raises(ValueError, match="at least 0"):
             twin.sum_of_squares(negative)
@@ -57,17 +57,17 @@ def test_a_number_out_of_range_is_rejected(twin):
             twin.sum_of_squares(too_large)
 
 
-@pytest.mark.thread_unsafe(reason="has threads of its own")
-def test_threads_do_not_meet(twin, in_threads):
-    """Each works on numbers of its own."""
+@pytest.mark.thread_unsafe(reason="starts threads")
+def test_threads_get_their_own_sums(twin, in_threads):
+    """Each thread computes with its own numbers."""
     sizes = [10_000_000 + n for n in range(4)]
     sums = in_threads(*[partial(twin.sum_of_squares, n) for n in sizes] * 2)
     assert sums == [closed_form(n) for n in sizes] * 2
 
 
 @pytest.mark.thread_unsafe(reason="starts a process with threads")
-def test_a_collection_does_not_wait_for_the_end(fresh_python):
-    """A collection stops all threads, and an attached one must let itself be stopped."""
+def test_garbage_collection_does_not_wait_for_the_work(fresh_python):
+    """A collection stops all threads, and must wait for each attached thread to stop."""
     program = """
 import ftdemo, gc, threading, time
 worker = threading.Thread(target=ftdemo.sum_of_squares, args=(2**31,))
@@ -96,7 +96,7 @@ ftdemo.sum_of_squares(2**32)
     assert "KeyboardInterrupt" in done.stderr
 
 
-def test_the_twins_are_the_same_file():
+def test_twins_are_the_same_file():
     """Nothing to lock, nothing to port."""
     csrc = Path(__file__).parents[2] / "csrc"
     assert (csrc / "ready/work.c").read_text() == (csrc / "legacy/work.c").read_text()

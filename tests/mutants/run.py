@@ -1,11 +1,11 @@
-"""Build csrc/ready without one precaution at a time, and see the check that is named for it fail.
+"""Build csrc/ready without one precaution at a time, and check that the named test fails.
 
     python tests/mutants/run.py --python PYTHON [--repeat N] [--stress SECONDS] [NAME...]
 
-A mutant is a patch of csrc/ready. Its header says what it breaks and which test must catch it. That
-runs on PYTHON, which has the dependency group `test`; the source lint runs on this interpreter.
-With --stress, `ftdemo stress` must find the mutant instead, in so many seconds for each type.
-Exits 0 if every mutant is killed, each time; 1 if one survives; 2 if a check fails without it.
+A mutant is a patch of csrc/ready. Its header says what it breaks and which test must catch it. The
+tests run on PYTHON, which has the dependency group `test`; ftdemo lint runs on this interpreter.
+With --stress, `ftdemo stress` must find the mutant instead; it runs for SECONDS per type.
+Exit with 0 if every run kills its mutant; 1 if a mutant survives; 2 if a check fails without one.
 """
 
 import argparse
@@ -27,9 +27,9 @@ PROJECT = Path(__file__).parent.parent.parent
 COPIED = ["csrc", "src", "tests", "pyproject.toml", "setup.py"]
 LINT = "tests/tool/test_lint.py"
 HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?P<check>\S+)\n\n---")
-SECONDS = 60  # a hang is a failure too
+SECONDS = 60  # a hang counts as a failure
 PYTEST_FAILED = 1
-# A mutant that brings the GIL back is to fail a test, not to keep pytest from starting.
+# A mutant that brings the GIL back must fail a test, and not stop pytest from starting.
 NO_WARNING = "ignore:The global interpreter lock:RuntimeWarning"
 OPTIONS = ["-p", "no:cacheprovider", "-p", "no:ftdemo", "-W", NO_WARNING]
 
@@ -44,7 +44,7 @@ class Mutant(NamedTuple):
 
 
 def mutants() -> Iterator[Mutant]:
-    """Read all patches. Raises ValueError for one whose header is not as it should be."""
+    """Read all patches. Raise ValueError if a header is invalid."""
     for patch in sorted(Path(__file__).parent.glob("*.patch")):
         header = HEADER.match(patch.read_text(encoding="utf-8"))
         if header is None:
@@ -53,13 +53,13 @@ def mutants() -> Iterator[Mutant]:
 
 
 def build(python: str, copy: Path) -> None:
-    """Compile what has changed."""
+    """Compile the changed sources."""
     command = [python, "setup.py", "-q", "build_ext", "--inplace"]
     subprocess.run(command, cwd=copy, check=True, capture_output=True)
 
 
 def passes(python: str, sound: Path, checks: set[str]) -> bool:
-    """Run checks where nothing is broken, and show what pytest prints."""
+    """Run checks on the unchanged copy, with the output of pytest."""
     if LINT in checks and outcome(python, sound, LINT):
         return False
     tests = sorted(checks - {LINT})
@@ -71,7 +71,7 @@ def passes(python: str, sound: Path, checks: set[str]) -> bool:
 
 
 def outcome(python: str, copy: Path, check: str) -> str:
-    """Run one check in a copy; gives how it failed, or "" if it passed."""
+    """Run one check in a copy; return how it failed, or "" if it passed."""
     command = [python, "-m", "pytest", "-q", check, *OPTIONS]
     environment = os.environ | {"PYTHONPATH": str(copy / "src")}
     if check == LINT:
@@ -92,7 +92,7 @@ def outcome(python: str, copy: Path, check: str) -> str:
             return "hung"
         finally:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # and what it started
+                os.killpg(process.pid, signal.SIGKILL)  # and its children
             process.wait()
         output.seek(0)
         printed = output.read()
@@ -106,7 +106,7 @@ def outcome(python: str, copy: Path, check: str) -> str:
 
 
 def stress_outcome(python: str, copy: Path, seconds: float) -> str:
-    """Stress the copy of ftdemo._ready; gives what was found, or "" if nothing was."""
+    """Stress the copy of ftdemo._ready; return its findings, or "" if there are none."""
     command = [python, "-m", "ftdemo", "stress", "ftdemo._ready", "--json"]
     command += ["--seconds", str(seconds)]
     environment = os.environ | {"PYTHONPATH": str(copy / "src")}
@@ -121,14 +121,14 @@ def stress_outcome(python: str, copy: Path, seconds: float) -> str:
 
 
 def main() -> int:
-    """Run the mutants that are named, or all."""
+    """Run the named mutants, or all."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--python", required=True, help="a free-threaded interpreter")
-    parser.add_argument("--repeat", type=int, default=1, help="run each check so often")
-    parser.add_argument("--stress", type=float, metavar="SECONDS", help="have `ftdemo stress` find")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a mutant; all by default")
+    parser.add_argument("--repeat", type=int, default=1, help="number of runs of each check")
+    parser.add_argument("--stress", type=float, metavar="SECONDS", help="run ftdemo stress")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="a mutant (default: all)")
     options = parser.parse_args()
-    options.python = str(Path.cwd() / options.python)  # not resolved: it is in an environment
+    options.python = str(Path.cwd() / options.python)  # not resolved, to stay in its environment
     chosen = [m for m in mutants() if not options.names or m.name in options.names]
     with tempfile.TemporaryDirectory(prefix="ftdemo mutants ") as folder:
         sound = Path(folder) / "sound"
@@ -144,13 +144,13 @@ def main() -> int:
                 print(f"without a mutant: {how}")
                 return 2
         elif not passes(options.python, sound, {mutant.check for mutant in chosen}):
-            print("what must fail with a mutant fails without one")
+            print("a check fails without a mutant")
             return 2
         return 1 if survivors(options, chosen, sound) else 0
 
 
 def survivors(options: argparse.Namespace, chosen: list[Mutant], sound: Path) -> int:
-    """Run mutant after mutant, with a line for each; gives how many survived a run."""
+    """Run the mutants and print one line for each; return how many survived a run."""
     survived = 0
     width = max((len(mutant.name) for mutant in chosen), default=0)
     for mutant in chosen:

@@ -1,11 +1,11 @@
-"""Show each finding of `ftdemo stress --json` again, with nothing but threading.
+"""Reproduce each finding of `ftdemo stress --json` with nothing but threading.
 
     python3.14t tests/real/by_hand.py RESULT.json... [--seconds N] [--write FOLDER]
 
-For each finding, this writes a plain program and runs it; --write keeps the programs. A program
-for an outcome first makes both orders in one thread, then lets threads meet on fresh objects, and
-counts the outcomes that no order came to. A program for a crash or a hang makes the calls in one
-thread first, then in several. Exits with 1 where a finding does not show again.
+For each finding, write a plain program and run it; --write keeps the programs. A program for an
+outcome first runs both orders of the calls in one thread, then lets threads meet on new objects,
+and counts the outcomes that no order gave. A program for a crash or a hang makes the calls first in
+one thread, then in several. Exit with 1 if a finding is not reproduced.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""Run `ftdemo stress` on real packages, show each finding again by hand, and print a table.
+"""Run `ftdemo stress` on real packages, reproduce each finding by hand, and print a table.
 
     python3.14t tests/real/stress.py [--seconds S] [--keep FOLDER] [NAME...]
 
-Needs what tests/real/packages.txt lists. This calls what the packages offer with arguments that
-make no sense: run it in a container. Exits with 1 where a finding does not show again by hand.
+It needs the packages in tests/real/packages.txt. It calls their functions with arbitrary arguments,
+so run it in a container. Exit with 1 if a finding is not reproduced by hand.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 
-# Distributions, and modules of the standard library; with the targets where the name is not enough.
+# Distributions and modules of the standard library, with the targets if the name does not suffice.
 TARGETS: dict[str, tuple[str, ...]] = {
     "multidict": (
         "multidict",
@@ -104,7 +104,7 @@ TARGETS: dict[str, tuple[str, ...]] = {
 
 
 def run(name: str, seconds: float, seed: int, path: Path) -> bool:
-    """Stress one package in a process of its own; False where there is no result."""
+    """Stress one package in a new process; return False if there is no result."""
     command = [sys.executable, "-m", "ftdemo", "stress", *(TARGETS[name] or (name,)), "--json"]
     command += [f"--seconds={seconds}", f"--seed={seed}"]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder, path.open("wb") as file:

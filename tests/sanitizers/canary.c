@@ -1,6 +1,6 @@
-/* Known faults. A sanitizer that does not report these proves nothing by its
- * silence; locked() and sound() are what it must be silent about. Volatile,
- * or the compiler would mend them. */
+/* Known faults. If a sanitizer does not report these, then its silence proves
+ * nothing. It must not report locked() and sound(). Variables are volatile, or
+ * the compiler would remove the faults. */
 
 #include "compat.h"
 
@@ -40,7 +40,7 @@ use_after_free(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(block[0]);
 }
 
-/* From Python's allocator, which must be malloc() for this to be noticed. */
+/* With Python's allocator; only if that is malloc() is this reported. */
 static PyObject *
 past_the_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {

@@ -1,15 +1,16 @@
-"""Run the tests of the C code under a sanitizer, once it has reported what is known to be wrong.
+"""Run the tests of the C code under a sanitizer, after it has reported known faults.
 
     python tests/sanitizers/run.py address --python PYTHON
     python tests/sanitizers/run.py thread --python PYTHON --suppressions FILE
 
-PYTHON is that of an environment with the dependency group `test`, into which ftdemo is installed,
-compiled with the sanitizer's flags. For thread it is instrumented itself, and FILE is what CPython
-suppresses in that version; for address it is any. This interpreter has uv.
+PYTHON is in an environment with the dependency group `test`; this script installs ftdemo there,
+compiled with the sanitizer's flags. For thread, PYTHON must be instrumented, and FILE contains
+CPython's suppressions for its version; for address, any build will do. This interpreter has uv.
 
-First the canary: of each fault in canary.c there must be a report, of what is sound none. Then the
-tests of both twins: no report may name ftdemo, but with ThreadSanitizer and the GIL forced off, one
-must name each file of csrc/legacy that has a race. Exits 0 if all is so, else 1.
+First, the canary: the sanitizer must report each fault in canary.c, and nothing in its sound code.
+Then the tests of both twins run: no report may name ftdemo, but with ThreadSanitizer and the GIL
+forced off, a report must name each file of csrc/legacy that has a race. Exit with 0 if all this is
+true, else with 1.
 """
 
 import argparse
@@ -28,7 +29,7 @@ HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent
 READY, LEGACY = PROJECT / "csrc/ready", PROJECT / "csrc/legacy"
 CONCEPTS = sorted(path.stem for path in READY.glob("*.c") if path.stem != "module")
-RACING = [  # where the port was more than nothing
+RACING = [  # concepts that the port changed
     concept
     for concept in CONCEPTS
     if (READY / f"{concept}.c").read_text() != (LEGACY / f"{concept}.c").read_text()
@@ -57,7 +58,7 @@ for thread in started:
 for thread in started:
     thread.join()
 """
-# What a report begins with. That of leaks has one for each.
+# The beginning of a report. A report of leaks has one for each leak.
 REPORT = re.compile(
     r"^(?=WARNING: ThreadSanitizer|=+\d+=+ERROR: AddressSanitizer|\w+ leak of |\S+ runtime error)",
     re.M,
@@ -65,23 +66,23 @@ REPORT = re.compile(
 
 
 class Run(NamedTuple):
-    """How a process ended, what it printed, and what the sanitizer reported of it."""
+    """A finished process: its exit code, its output, and the sanitizer's reports."""
 
     code: int
     output: str
     reports: list[str]
 
     def naming(self, pattern: str) -> list[str]:
-        """Give the reports in which a C source or an extension module is named so."""
+        """Return the reports that name a C source or an extension module like this."""
         return [report for report in self.reports if re.search(pattern, report)]
 
 
 class Sanitizer:
-    """An interpreter, and the environment to run it in."""
+    """An interpreter, and the environment variables to run it with."""
 
     def __init__(self, which: str, python: str, folder: Path, suppressions: str) -> None:
         self.which = which
-        self.python = str(Path.cwd() / python)  # not resolved: it is in an environment
+        self.python = str(Path.cwd() / python)  # not resolved, to stay in its environment
         self.folder = folder
         asked = subprocess.run([self.python, "-c", ASK], capture_output=True, text=True, check=True)
         compiler, free_threaded = asked.stdout.split()
@@ -100,12 +101,12 @@ class Sanitizer:
             "ASAN_OPTIONS": f"{log}:detect_leaks=1:fast_unwind_on_malloc=0:malloc_context_size=12",
             "UBSAN_OPTIONS": "print_stacktrace=1",
         }
-        if not self.free_threaded:  # which has no other allocator than mimalloc
+        if not self.free_threaded:  # the free-threaded build supports only mimalloc
             self.environment["PYTHONMALLOC"] = "malloc"
 
     def build(self) -> None:
-        """Compile ftdemo, from an sdist, without objects built before; install it; the canary."""
-        # To setuptools, these are instead of the interpreter's own, -fsanitize=thread among them.
+        """Build ftdemo from an sdist, without old object files; install it; build the canary."""
+        # setuptools uses these instead of the interpreter's flags, also of -fsanitize=thread.
         flags = FLAGS[self.which]
         env = os.environ | {"CFLAGS": f"-g -O1 {flags}", "LDFLAGS": flags}
         uv, target = [sys.executable, "-m", "uv"], ["-q", "--python", self.python]
@@ -130,25 +131,25 @@ class Sanitizer:
             timeout=SECONDS,
             check=False,
         )
-        reports = REPORT.split(done.stdout)[1:]  # UndefinedBehaviorSanitizer heeds no log_path here
+        reports = REPORT.split(done.stdout)[1:]  # UndefinedBehaviorSanitizer ignores log_path here
         for log in self.folder.glob("report.*"):
             reports += REPORT.split(log.read_text(encoding="utf-8", errors="replace"))[1:]
             log.unlink()
         return Run(done.returncode, done.stdout, reports)
 
     def call(self, function: str) -> Run:
-        """Call a function of the canary, in two threads where it is about them."""
+        """Call a function of the canary, for ThreadSanitizer in two threads."""
         return self.run("-c", CALL, function, "2" if self.which == "thread" else "1")
 
     def test(self, files: list[str], *options: str, python: tuple[str, ...] = ()) -> Run:
-        """Run test files in plain pytest, which must not capture what a sanitizer prints."""
+        """Run test files in pytest without capturing, so that the sanitizer's output is printed."""
         paths = [str(PROJECT / "tests/extension" / f"test_{name}.py") for name in files]
         plain = ("-s", "-p", "no:cacheprovider", "-p", "no:ftdemo")
         return self.run(*python, "-m", "pytest", *plain, *options, *paths)
 
 
 def canary(sanitizer: Sanitizer) -> Iterator[bool]:
-    """See each known fault reported, and nothing else."""
+    """Check that the sanitizer reports each known fault, and nothing else."""
     if sanitizer.which == "thread":
         faults, sound = ["race"], "locked"
     else:
@@ -164,13 +165,13 @@ def canary(sanitizer: Sanitizer) -> Iterator[bool]:
 
 
 def ready(sanitizer: Sanitizer) -> Iterator[bool]:
-    """Run the tests of ftdemo: they pass, and nothing is reported."""
+    """Check that the tests of ftdemo pass without a report."""
     options = () if sanitizer.which == "thread" else ("-m", "not race")
     yield silent("ready", sanitizer.test([*CONCEPTS, "module"], *options))
 
 
 def legacy(sanitizer: Sanitizer) -> Iterator[bool]:
-    """Run the tests of ftdemo.legacy, which is sound but for its races."""
+    """Run the tests of ftdemo.legacy, which is sound except for its races."""
     without_gil = ("-X", "gil=0") if sanitizer.free_threaded else ()
     if sanitizer.which == "address":
         options = ("--twin=legacy", "-m", "not race")
@@ -184,7 +185,7 @@ def legacy(sanitizer: Sanitizer) -> Iterator[bool]:
 
 
 def silent(what: str, done: Run) -> bool:
-    """Say whether tests passed without a report that names ftdemo; show what went wrong."""
+    """Print whether tests passed without a report that names ftdemo, and any such report."""
     print(done.output, flush=True)
     reported = done.naming(r"csrc/|/ftdemo/_")
     for report in reported:
@@ -194,22 +195,22 @@ def silent(what: str, done: Run) -> bool:
 
 
 def tell(what: str, is_so: bool, reports: int) -> bool:
-    """Print a line of the result."""
+    """Print one line of the result."""
     print(
-        f"{what:27}  {'as hoped' if is_so else 'NOT as hoped':12}  reports: {reports}", flush=True
+        f"{what:27}  {'as expected' if is_so else 'UNEXPECTED':12}  reports: {reports}", flush=True
     )
     return is_so
 
 
 def main() -> int:
-    """Run it all."""
+    """Run the canary and the tests."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("which", choices=["address", "thread"])
     parser.add_argument("--python", required=True, help="an interpreter with ftdemo")
     parser.add_argument("--suppressions", default="", metavar="FILE", help="CPython's own")
     options = parser.parse_args()
     if options.which == "thread":
-        # It fails where the kernel moves addresses too far: ADDR_NO_RANDOMIZE, inherited.
+        # ThreadSanitizer fails if the kernel moves addresses too far: set ADDR_NO_RANDOMIZE.
         ctypes.CDLL(None).personality(0x0040000)
     with tempfile.TemporaryDirectory(prefix="ftdemo sanitizers ") as folder:
         arguments = (options.which, options.python, Path(folder), options.suppressions)

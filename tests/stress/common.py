@@ -1,10 +1,10 @@
-"""What the stress scripts share: options, the time limit, threads, and the state of the GIL.
+"""Shared code of the stress scripts: options, the time limit, threads, and the state of the GIL.
 
-Run one as `python tests/stress/NAME.py SECONDS`. It exits with 0 when all went well, with 77 when
-it was skipped (the reason is on stdout), and with 1 and a traceback when an invariant is broken or
-threads hang. Death by a signal is a crash.
+Run a script with `python tests/stress/NAME.py SECONDS`. It exits with 0 if it succeeds, with 77 if
+it was skipped (the reason is on stdout), and with 1 and a traceback if an invariant is broken or
+threads hang. If it ends by a signal, it crashed.
 
-That a script can fail shows on the code as it was before the port, with the GIL forced off:
+To see that a script can fail, run it on the code before the port, with the GIL forced off:
 `python -X gil=0 tests/stress/NAME.py SECONDS --twin=legacy`.
 """
 
@@ -22,11 +22,11 @@ from ftdemo.interpreter import FREE_THREADED, is_gil_enabled
 sys.path.append(str(Path(__file__).parents[1] / "extension"))  # for concepts.py
 
 SKIPPED = 77
-GRACE = 60  # seconds to finish in, after time is up, before it counts as a hang
+GRACE = 60  # seconds after the end of the time limit before it counts as a hang
 
 
 class Going:
-    """True when called until the time is up, or until a thread has failed."""
+    """Return True when called, until the time is up or a thread has failed."""
 
     def __init__(self, seconds):
         self.end = time.monotonic() + seconds
@@ -44,7 +44,7 @@ def skip(reason):
 
 
 def in_threads(going, functions):
-    """Call every function in a thread of its own, all from one barrier; give their results.
+    """Call each function in its own thread, all released by one barrier; return their results.
 
     The first exception in a thread stops the others and is raised here.
     """
@@ -63,7 +63,7 @@ def in_threads(going, functions):
 
 
 def another_module(twin):
-    """A new, independent module of the twin: with types and a cache of its own."""
+    """Create another module of the twin, with its own types and its own cache."""
     name = {"ftdemo": "ftdemo._ready", "ftdemo.legacy": "ftdemo._legacy"}[twin.__name__]
     spec = importlib.util.find_spec(name)
     module = importlib.util.module_from_spec(spec)
@@ -72,17 +72,17 @@ def another_module(twin):
 
 
 def main(stress):
-    """Call stress(twin, going), with the watchdog on; print the summary that it gives."""
+    """Call stress(twin, going) under a watchdog; print the summary that it returns."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("seconds", type=float)
     parser.add_argument("--twin", choices=["ready", "legacy"], default="ready")
     options = parser.parse_args()
     if not __debug__:
-        skip("-O takes the asserts away")
+        skip("python -O removes the assert statements")
     faulthandler.enable()
-    # Not cancelled: a hang when the interpreter exits is a hang too.
+    # Not cancelled, because a hang during the exit of the interpreter counts too.
     faulthandler.dump_traceback_later(options.seconds + GRACE, exit=True)
     twin = importlib.import_module({"ready": "ftdemo", "legacy": "ftdemo.legacy"}[options.twin])
     summary = stress(twin, Going(options.seconds))
-    assert not (FREE_THREADED and is_gil_enabled()), "the GIL is on: this proves nothing"
+    assert not (FREE_THREADED and is_gil_enabled()), "the GIL is on, so the run proves nothing"
     print(summary)

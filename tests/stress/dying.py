@@ -1,8 +1,9 @@
-"""Dying: objects die in other threads than they were made in, and nothing is left of them.
+"""Dying: objects are freed in other threads than they were created in, and nothing leaks.
 
-Threads put new objects of every type into shared slots, use what they find there, and drop it:
-whoever is last lets it die. Instances of subclasses have weak references, and refer to themselves,
-so that the garbage collector, which runs all the while, has to find them.
+Threads put new objects of every type into shared slots, use the objects that they find there, and
+drop them; the thread with the last reference frees the object. Instances of subclasses have weak
+references, and refer to themselves, so that the garbage collector, which runs all the time, has to
+find them.
 """
 
 import gc
@@ -17,12 +18,12 @@ from concepts import CONCEPTS
 BASETYPE = 1 << 10  # Py_TPFLAGS_BASETYPE
 THREADS = 16
 SLOTS = 64
-# Free-threaded 3.13 never frees a type once there have been threads, so no module with types dies.
+# Once there have been threads, free-threaded 3.13 never frees a type, nor a module with types.
 MODULES_DIE = not common.FREE_THREADED or sys.version_info >= (3, 14)
 
 
 def object_of_another_module(ftdemo):
-    """Make a module, use it, and give an object of it, which keeps its type, which keeps it."""
+    """Create and use a module; return an object that keeps its type, and so the module, alive."""
     made = common.another_module(ftdemo)
     for concept in CONCEPTS.values():
         concept.use(made)
@@ -30,7 +31,7 @@ def object_of_another_module(ftdemo):
 
 
 def stress(ftdemo, going):
-    """Put instances of every type into slots; where it can be subclassed, also ones with cycles."""
+    """Put instances of every type into slots, and of subclasses with reference cycles."""
     steps = {type(concept.make(ftdemo)): concept.step for concept in CONCEPTS.values()}
     steps = {kind: step for kind, step in steps.items() if kind.__module__ == ftdemo.__name__}
     number_of_types = len(steps)
@@ -44,11 +45,11 @@ def stress(ftdemo, going):
     kinds = list(steps)
 
     def use(thing):
-        if type(thing) in steps:  # else it is of another module
+        if type(thing) in steps:  # if not, it is from another module
             steps[type(thing)](ftdemo, thing)
 
     def one_round(end):
-        """Give the number of objects made."""
+        """Run for a while; return the number of objects created."""
         slots, references = [None] * SLOTS, [lambda: None] * SLOTS
         still = common.Going(end - time.monotonic())
 
@@ -61,7 +62,7 @@ def stress(ftdemo, going):
                     n = rng.randrange(SLOTS)
                     found, slots[n] = slots[n], thing
                     use(found)
-                    use(references[n]())  # alive or not: never something in between
+                    use(references[n]())  # an object or None, never a partly freed object
                     if hasattr(thing, "me"):
                         references[n] = weakref.ref(thing)
                     made += 1
@@ -72,13 +73,13 @@ def stress(ftdemo, going):
         def collect():
             while still() and going():
                 gc.collect()
-                time.sleep(0.001)  # it stops all threads, and back to back they hardly get on
+                time.sleep(0.001)  # a collection stops all threads: let them run in between
             return 0
 
         return sum(common.in_threads(going, [make_and_drop] * THREADS + [collect]))
 
     def live():
-        """Give the number of objects and types of ftdemo that live, and that of all blocks."""
+        """Return the numbers of live objects and types of ftdemo, and of all blocks."""
         gc.collect()
         gc.collect()
         there = gc.get_objects()
@@ -92,10 +93,10 @@ def stress(ftdemo, going):
     while going():
         made += one_round(time.monotonic() + 0.5)
         late = live()
-        early = early or late  # not before the first round: that one fills caches and free lists
+        early = early or late  # after the first round, which fills caches and free lists
         alive = f"objects and types that live on: {late}"
         assert late[:2] == early[:2] == (0, number_of_types), alive
-    # Generous: one block lost for each object would be tens of thousands a second.
+    # A generous limit: one leaked block per object would be tens of thousands per second.
     assert late[2] < early[2] + 20_000, f"{late[2] - early[2]} more blocks than after one round"
     return f"{made} objects made, none left, {late[2] - early[2]:+} blocks"
 

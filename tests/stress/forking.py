@@ -1,8 +1,9 @@
-"""Forking: a child of a process whose threads are busy in ftdemo can use objects of its own.
+"""Forking: a child of a process whose threads use ftdemo can use objects that its parent did not.
 
-It cannot use those that it shares with its parent: another thread may hold such a lock at the fork,
-and the child does not have that thread. The same holds for the objects of CPython's own library, so
-neither the busy threads nor a child use any that has a lock, such as the generator of `random`.
+It cannot use objects that its parent shares: at the fork, another thread may hold the lock of such
+an object, and the child does not have that thread. The same is true of objects of the standard
+library, so neither the busy threads nor a child use one that has a lock, such as the generator of
+`random`.
 """
 
 import os
@@ -19,14 +20,14 @@ TIMEOUT = 20
 
 
 def status_of(child):
-    """Wait for the child and give its exit code; after the timeout end it, with a traceback."""
+    """Wait for the child and return its exit code; after the timeout kill it, with a traceback."""
     end = time.monotonic() + TIMEOUT
     while True:
         pid, status = os.waitpid(child, os.WNOHANG)
         if pid:
             return os.waitstatus_to_exitcode(status)
         if time.monotonic() > end:
-            os.kill(child, signal.SIGABRT)  # faulthandler shows where it hangs
+            os.kill(child, signal.SIGABRT)  # faulthandler prints where it hangs
             _, status = os.waitpid(child, 0)
             return f"{os.waitstatus_to_exitcode(status)}, killed after {TIMEOUT} s"
         time.sleep(0.001)
@@ -36,9 +37,9 @@ def stress(ftdemo, going):
     if not hasattr(os, "fork"):
         common.skip("no fork on this platform")
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-    unused = common.another_module(ftdemo)  # what it has is the child's alone
+    unused = common.another_module(ftdemo)  # only children use its objects
     for concept in CONCEPTS.values():
-        concept.use(ftdemo)  # imports what it needs
+        concept.use(ftdemo)  # imports all modules it needs
 
     shared = [(concept.step, concept.make(ftdemo)) for concept in CONCEPTS.values()]
 
@@ -49,7 +50,7 @@ def stress(ftdemo, going):
         return 0
 
     def fork():
-        # CPython's own locks count too: a thread's first call of a function locks the code object.
+        # This includes CPython's locks: a thread's first call of a function locks the code object.
         for concept in CONCEPTS.values():
             concept.use(ftdemo)
         children = 0

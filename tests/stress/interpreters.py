@@ -1,7 +1,7 @@
-"""Interpreters: each has an ftdemo of its own, however many come and go at a time.
+"""Interpreters: each has its own ftdemo, even if many are created and destroyed at the same time.
 
-Threads make interpreters, each with a GIL of its own (or none), import and use ftdemo there, in
-threads again, and destroy them. The types of one are not those of another.
+Threads create interpreters, each with its own GIL (or none), import ftdemo there, use it in several
+threads, and destroy the interpreters. No two interpreters share a type.
 """
 
 import math
@@ -16,14 +16,14 @@ except ImportError:
     try:
         import _interpreters  # 3.13
     except ImportError:
-        common.skip("no module for interpreters: needs Python 3.13")
+        common.skip("needs Python 3.13, the first with a module for interpreters")
 
 THREADS = 6
-# CPython's free-threaded builds lose 3 to 4 MB with each interpreter, even one that does nothing:
-# there the run ends before its time when it has made so many.
+# CPython's free-threaded builds leak 3 to 4 MB per interpreter, even if it does nothing: there, the
+# run ends early after this many interpreters.
 MOST = 300 if common.FREE_THREADED else math.inf
 
-# types: those of the main interpreter, by their ids; sources: of the functions of each concept.
+# types: the ids of the main interpreter's types; sources: the functions of each concept.
 PROGRAM = """
 import sys, threading
 import {name} as ftdemo
@@ -87,7 +87,7 @@ def stress(ftdemo, going):
             made.append(None)
             run_elsewhere(program)
             for concept in CONCEPTS.values():
-                concept.use(ftdemo)  # as before
+                concept.use(ftdemo)  # still works
 
     common.in_threads(going, [come_and_go] * THREADS)
     return f"{len(made)} interpreters came and went"

@@ -1,6 +1,7 @@
-"""What the lint finds in real sources, fetched by hand: the figures in docs/lint.md.
+"""Lint the sources of other projects, for the figures in docs/lint.md.
 
-Takes folders. Of NAME-before and NAME-after, a fix and what came of it, it says what is gone.
+Arguments are folders. For NAME-before and NAME-after, the sources before and after a fix, it prints
+which findings are gone.
 """
 
 import sys
@@ -15,7 +16,7 @@ from ftdemo.terminal import Table, show
 def main(folders: list[str]) -> int:
     """Lint each folder on one core, and print tables."""
     results: dict[str, Result] = {}
-    table = Table("sources", "lines", "errors", "warnings", "for 1,000 lines", "lines a second")
+    table = Table("sources", "lines", "errors", "warnings", "per 1,000 lines", "lines per second")
     for folder in folders:
         start = time.process_time()
         result = lint([folder])

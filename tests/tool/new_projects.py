@@ -1,8 +1,8 @@
-"""See template/ through, and a project that `ftdemo new` makes: all that a user can run.
+"""Run all checks of template/, and of a project that `ftdemo new` creates.
 
     python tests/tool/new_projects.py --free-threaded PYTHON
 
-This interpreter has the dependency group `lint`, nox and uv; PYTHON is in an empty environment.
+This interpreter has the dependency group `lint`, nox and uv. PYTHON is in an empty environment.
 """
 
 import argparse
@@ -19,22 +19,22 @@ VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 
 
 def run(*command: str, cwd: Path = PROJECT, **env: str) -> None:
-    """Run a command, which must succeed."""
+    """Run a command and require that it succeeds."""
     print(*command, flush=True)
     subprocess.run(command, cwd=cwd, env=os.environ | env, check=True)
 
 
 def version_of(python: str) -> str:
-    """Ask an interpreter for its version, such as 3.14."""
+    """Return the version of an interpreter, such as 3.14."""
     return subprocess.check_output([python, "-c", VERSION], text=True).strip()
 
 
-def make_projects(free: str, temporary: Path) -> Path:
-    """Install ftdemo for PYTHON from the wheels in dist, and make projects with it; gives one."""
+def create_projects(free: str, temporary: Path) -> Path:
+    """Install ftdemo for PYTHON from the wheels in dist, and create projects; return one."""
     install = (*UV, "pip", "install", "-q", "--python", free, "--find-links")
     run(*install, str(temporary / "dist"), (temporary / "constraint.txt").read_text().strip())
     new = (free, "-m", "ftdemo", "new")
-    # Neither a short name nor a long one has to be formatted otherwise.
+    # Formatting must not depend on the length of the name.
     for name in ("x", "a" * 30):
         folder = str(temporary / name)
         run(*new, name, folder)
@@ -46,9 +46,9 @@ def make_projects(free: str, temporary: Path) -> Path:
     return project
 
 
-def see_through(root: Path, sessions: list[str], temporary: Path) -> None:
-    """Run what the project in root has: sessions of nox, the lint of its workflows, a build."""
-    # The wheels that were just built, not what PyPI has.
+def check_project(root: Path, sessions: list[str], temporary: Path) -> None:
+    """Run the project in root: sessions of nox, the lint of its workflows, a build."""
+    # Use the wheels that were just built, not those on PyPI.
     env = {
         "UV_FIND_LINKS": str(temporary / "dist"),
         "UV_CONSTRAINT": str(temporary / "constraint.txt"),
@@ -56,7 +56,7 @@ def see_through(root: Path, sessions: list[str], temporary: Path) -> None:
     run("nox", "--error-on-missing-interpreters", "-s", *sessions, cwd=root, **env)
     run("zizmor", "--offline", "--pedantic", "--quiet", ".github", cwd=root)
     run("actionlint", *map(str, root.glob(".github/workflows/*.yml")), cwd=root)
-    # The sdist, and from it a wheel.
+    # Build the sdist, and from it a wheel.
     run(*UV, "build", "-q", "--out-dir", str(temporary / "built"), cwd=root)
 
 
@@ -68,7 +68,7 @@ def main() -> None:
     version = version_of(free) + "t"
     sessions = ["lint", f"tests-{this}", f"tests-{version}", f"stress-{version}"]
     metadata = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
-    # Another folder each time, since uv remembers wheels; not in .nox, which ruff leaves out.
+    # A new folder each time, because uv caches wheels; not in .nox, which ruff excludes.
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder)
         constraint = f"ftdemo=={metadata['project']['version']}\n"
@@ -76,9 +76,9 @@ def main() -> None:
         for python in (sys.executable, free):
             wheel = ("--wheel", "--python", python, "--out-dir", str(temporary / "dist"))
             run(*UV, "build", "-q", *wheel)
-        project = make_projects(free, temporary)
+        project = create_projects(free, temporary)
         for root in (PROJECT / "template", project):
-            see_through(root, sessions, temporary)
+            check_project(root, sessions, temporary)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`ftdemo check`: the truth of a package that does all it can to hide it."""
+"""`ftdemo check`: the verdicts are true, even for a package that does all it can to hide them."""
 
 import contextlib
 import json
@@ -36,7 +36,7 @@ SURROUNDINGS = {
 
 @pytest.fixture(scope="session")
 def package(tmp_path_factory):
-    """A folder, with a space in its name, that holds the package of misbehaving modules."""
+    """A folder with a space in its name that contains the package of misbehaving modules."""
     folder = tmp_path_factory.mktemp("with space")
     misbehaving_package.build(folder)
     return folder
@@ -54,7 +54,7 @@ def schema(tmp_path_factory):
 
 
 def expected():
-    """What is true of the package, as (verdict, culprits, beginning of the detail)."""
+    """Yield each module with its true verdict, culprits, and the beginning of the detail."""
     for name, case in misbehaving_package.MODULES.items():
         culprits = [f"misbehaving.{culprit}" for culprit in case.culprits]
         yield f"misbehaving.{name}", (case.verdict, culprits, case.detail)
@@ -71,7 +71,7 @@ def verdicts(result):
 
 
 def differences(result):
-    """Where result is not what is expected; a detail may go on, but not be another."""
+    """Return the differences from the expected result; a detail may be longer than expected."""
     found, wanted = verdicts(result), dict(expected())
     assert sorted(found) == sorted(wanted)
     for name, (verdict, culprits, detail) in wanted.items():
@@ -100,7 +100,7 @@ def test_every_verdict(fresh_python, package, schema, surroundings):
     assert processes_left() == []
 
 
-# `nox -s real` has more of them.
+# `nox -s real` checks more packages.
 REAL = os.environ.get("FTDEMO_REAL_PACKAGES", "ftdemo hypothesis").split()
 IMPORT = """
 import importlib, sys
@@ -115,7 +115,7 @@ print(sys._is_gil_enabled(), raised)
 
 
 def what_the_interpreter_shows(module):
-    """Import one module in a fresh interpreter: the verdicts that fit, and whom CPython blames."""
+    """Import one module in a fresh interpreter; return the possible verdicts and the culprit."""
     done = run_python("-W", "default", "-c", IMPORT, module)
     gil, _, raised = done.stdout.rpartition("\n")[0].rpartition("\n")[2].partition(" ")
     if done.returncode:
@@ -135,7 +135,7 @@ def test_verdicts_on_real_packages_are_what_fresh_interpreters_show(target):
 
 
 def processes_left():
-    """Processes of the package that still run: none should, a moment after the check has ended."""
+    """Return processes of the package that still run a moment after the end of the check."""
     for _ in range(300):
         left = [line for line in command_lines() if probe.__file__ in line]
         if not left:
@@ -144,20 +144,20 @@ def processes_left():
     return left
 
 
-# In the environment of every process that these tests start: another run may be under way.
+# In the environment of every process that these tests start, since other runs may be active.
 OURS = f"FTDEMO_TEST_RUN={os.getpid()}"
 os.environ["FTDEMO_TEST_RUN"] = str(os.getpid())
 
 
 def command_lines():
-    """What runs, from /proc, since a bare machine has no ps; elsewhere from ps."""
+    """List the processes, from /proc where it exists, because a bare machine has no ps."""
     if not Path("/proc/self/cmdline").exists():
         command = ["ps", "-eo", "args"]
         listed = subprocess.run(command, capture_output=True, text=True, check=True)
         yield from listed.stdout.splitlines()
         return
     for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):  # it ended meanwhile, or is not ours
+        with contextlib.suppress(OSError):  # it has ended, or belongs to another user
             if OURS in path.with_name("environ").read_text(errors="replace"):
                 yield path.read_text(errors="replace")
 
@@ -174,7 +174,7 @@ def test_ctrl_c_ends_the_run_with_the_verdicts_so_far(package):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell has what it starts in the background ignore Ctrl-C, these tests included.
+        # A shell makes background processes ignore Ctrl-C, and these tests may be one.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         time.sleep(2)
@@ -203,7 +203,7 @@ def test_children_end_when_the_parent_is_killed(package):
 
 @posix
 @pytest.mark.free_threaded
-def test_the_report_names_the_culprits(fresh_python, package):
+def test_report_names_the_culprits(fresh_python, package):
     done = fresh_python(
         *("-m", "ftdemo", "check", "--timeout=2", "misbehaving.legacy"),
         env={"PYTHONPATH": str(package), "GITHUB_ACTIONS": "true"},
@@ -214,7 +214,7 @@ def test_the_report_names_the_culprits(fresh_python, package):
 
 @pytest.mark.all_modules
 @pytest.mark.free_threaded
-def test_step_summary(fresh_python, tmp_path):
+def test_step_summary_lists_the_verdicts(fresh_python, tmp_path):
     summary = tmp_path / "summary.md"
     env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
     assert fresh_python("-m", "ftdemo", "check", "ftdemo", env=env).returncode == 1
@@ -237,7 +237,7 @@ def test_exit_code_3_on_a_build_with_the_gil(fresh_python, schema):
 
 
 @pytest.mark.all_modules
-def test_the_function():
+def test_check_finds_all_modules_and_reports_progress():
     seen = []
     result = check(["ftdemo"], jobs=1, progress=seen.append)
     (target,) = result["targets"]
@@ -254,14 +254,14 @@ def test_the_function():
 
 
 @pytest.mark.parametrize("name", ["pytest_run_parallel", "PyTest.Run-Parallel", "packaging"])
-def test_no_extension_module(fresh_python, name):
+def test_exit_code_0_when_there_is_no_extension_module(fresh_python, name):
     done = fresh_python("-m", "ftdemo", "check", name)
     assert done.returncode == 0
     assert "no extension module" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["hypothesiss", "ftdemo._reddy", "no-such-thing", "", "a b", "."])
-def test_no_such_target(fresh_python, name):
+def test_exit_code_2_when_the_target_does_not_exist(fresh_python, name):
     done = fresh_python("-m", "ftdemo", "check", name)
     assert (done.returncode, done.stdout) == (2, "")
     assert "no installed distribution, package or module" in done.stderr
@@ -272,7 +272,7 @@ def test_no_such_target(fresh_python, name):
 @pytest.mark.parametrize(
     "arguments", [[], ["--timeout=0", "x"], ["--timeout=nan", "x"], ["--jobs=0", "x"], ["--jobs=x"]]
 )
-def test_usage_errors(fresh_python, arguments):
+def test_exit_code_2_on_usage_errors(fresh_python, arguments):
     done = fresh_python("-m", "ftdemo", "check", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
 
@@ -286,7 +286,7 @@ def test_a_dotted_name_is_found_without_importing_its_package(package, monkeypat
 
 
 class TestWheels:
-    """A wheel is unpacked, and only if it is what a wheel should be."""
+    """A wheel is unpacked, but only if it is valid."""
 
     @pytest.fixture
     def wheel(self, tmp_path, package):
@@ -304,7 +304,7 @@ class TestWheels:
         return make
 
     @pytest.mark.free_threaded
-    def test_is_checked(self, wheel, schema):
+    def test_modules_in_a_wheel_are_checked(self, wheel, schema):
         path = wheel(files=[("acme/__init__.py", "")])
         (target,) = schema(check([str(path)]))["targets"]
         assert (target["distribution"], target["version"]) == ("acme", "1.2")
@@ -319,19 +319,19 @@ class TestWheels:
         assert result["summary"]["skip"] == 2
 
     @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out", "..\\out", "C:\\out"])
-    def test_a_path_that_leaves_it_is_refused(self, wheel, name, tmp_path):
+    def test_target_error_when_a_path_leaves_the_wheel(self, wheel, name, tmp_path):
         path = wheel(files=[(name, "x")])
         with pytest.raises(TargetError, match="is a path out of the wheel"):
             targets.find(str(path), tmp_path)
 
-    def test_a_link_is_refused(self, wheel, tmp_path):
+    def test_target_error_when_the_wheel_contains_a_link(self, wheel, tmp_path):
         link = zipfile.ZipInfo("acme/link")
         link.external_attr = (stat.S_IFLNK | 0o777) << 16
         path = wheel(files=[(link, "/etc")])
         with pytest.raises(TargetError, match="not a regular file"):
             targets.find(str(path), tmp_path)
 
-    def test_no_wheel(self, tmp_path):
+    def test_target_error_when_a_file_is_not_a_wheel(self, tmp_path):
         (tmp_path / "acme-1-py3-none-any.whl").write_text("no zip file")
         for name in ("acme-1-py3-none-any.whl", "acme.whl", "acme-2-py3-none-any.whl"):
             with pytest.raises(TargetError):
@@ -357,19 +357,19 @@ class TestPytestPlugin:
         assert "1 failed, 4 passed" in done.stdout
         assert "the GIL came on: enabled by ftdemo._legacy" in done.stdout
 
-    def test_pass(self, fresh_python, tmp_path):
+    def test_exit_code_0_when_the_module_passes(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo._ready", "-v")
         assert done.returncode == 0
         assert "ftdemo-check::ftdemo._ready::ftdemo._ready PASSED" in done.stdout
 
-    def test_no_such_target(self, fresh_python, tmp_path):
+    def test_usage_error_when_the_target_does_not_exist(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=no-such-thing")
         assert done.returncode == 4
         assert "no-such-thing" in done.stderr
 
 
-def test_editable_and_namespace_layouts(tmp_path, package, monkeypatch):
-    """Modules below a folder without __init__.py, and of a distribution that lists no files."""
+def test_modules_of_an_editable_namespace_package_are_found(tmp_path, package, monkeypatch):
+    """Modules in a folder without __init__.py, of a distribution that does not list its files."""
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "acme" / "deep").mkdir(parents=True)
     for source in (package / "misbehaving").glob("plain.*"):
@@ -388,7 +388,7 @@ def test_editable_and_namespace_layouts(tmp_path, package, monkeypatch):
 @posix
 @pytest.mark.free_threaded
 def test_report_lines_without_the_token_are_ignored(tmp_path):
-    """A module that finds the file writes what it likes there, but not the secret."""
+    """A module that finds the report file can write anything into it, except the secret token."""
     (tmp_path / "forges.py").write_text("""
 import glob, os, tempfile
 for path in filter(os.path.isfile, glob.glob(f"{tempfile.gettempdir()}/ftdemo-check-*/*")):
@@ -405,7 +405,7 @@ def import_alone(folder, module):
 
 
 def test_the_probe_imports_few_modules(tmp_path):
-    """A module that forgot an import of its own should fail here, too."""
+    """A module that forgot an import must fail in the probe, too."""
     program = f"import sys; open({str(tmp_path / 'found')!r}, 'w').write(' '.join(sys.modules))"
     (tmp_path / "looks.py").write_text(program)
     import_alone(tmp_path, "looks")

@@ -1,4 +1,4 @@
-"""The command line: the import check of ftdemo's own modules, and what all commands share."""
+"""The command line: the import check of ftdemo's modules, and options of all commands."""
 
 import importlib.metadata
 import json
@@ -22,8 +22,8 @@ GIL_ON = {
 }
 HOPED = 0 if FREE_THREADED else 3
 
-# What may surround the check: none of it may change the answer. On a build with the GIL,
-# PYTHON_GIL=0 is a fatal error of the interpreter itself.
+# Environments that must not change the result of the check. On a build with the GIL, PYTHON_GIL=0
+# is a fatal error of the interpreter.
 SURROUNDINGS = {
     "plain": ([], {}),
     "PYTHON_GIL=1": ([], {"PYTHON_GIL": "1"}),
@@ -107,7 +107,7 @@ def test_exit_code_1_when_a_module_cannot_be_imported(fresh_python, broken_copy)
 @pytest.mark.all_modules
 @pytest.mark.free_threaded
 def test_exit_code_1_when_a_module_brings_the_gil_back_unexpectedly(fresh_python, broken_copy):
-    """_object_header replaced by Python code that brings the GIL back."""
+    """A copy in which Python code that brings the GIL back replaces _object_header."""
     for path in broken_copy.glob("_object_header.*"):
         path.unlink()
     (broken_copy / "_object_header.py").write_text("import ftdemo._legacy\n")

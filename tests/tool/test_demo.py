@@ -1,4 +1,4 @@
-"""`ftdemo demo`: every claim is seen here, and every demo can fail; none can spoil the others."""
+"""`ftdemo demo`: every claim is seen, every demo can fail, and none affects the others."""
 
 import inspect
 import json
@@ -22,7 +22,7 @@ DOCUMENT = Path(__file__).parents[2] / "docs/free-threading.md"
 
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
 
-# Why a demo may show nothing: only where it is so.
+# The reasons why a demo may show nothing, and when they hold.
 NOT_IN_THE_WHEEL = "not in the wheel for the stable ABI"
 REASONS = {
     "scaling": ["other processes use them"],
@@ -39,7 +39,7 @@ def run(fresh_python, *arguments, env=None):
 
 
 @pytest.mark.parametrize("name", demos.NAMES)
-def test_the_claim_is_seen(fresh_python, name):
+def test_claim_is_seen(fresh_python, name):
     done, result = run(fresh_python, name, "--quick", "--json")
     assert result["version"] == 1
     assert result["interpreter"]["free_threaded"] is FREE_THREADED
@@ -56,7 +56,7 @@ def test_the_claim_is_seen(fresh_python, name):
     assert (done.returncode, done.stderr) == (3 if demo["outcome"] == "skip" else 0, "")
 
 
-def test_each_is_one_short_documented_program():
+def test_each_demo_is_one_short_documented_program():
     modules = {name: demos.load(name) for name in demos.NAMES}
     files = {path for path in Path(demos.__file__).parent.glob("*.py") if path.stem != "__init__"}
     assert files == {Path(module.__file__) for module in modules.values()}
@@ -97,11 +97,11 @@ def test_a_demo_given_by_name_is_explained(fresh_python):
     assert "\n\nseen: 4 threads wrote" in done.stdout
 
 
-# What a demo uses is replaced, so that its claim is wrong, and it must notice.
+# Code that replaces a function which a demo uses, so that its claim is wrong and it must say so.
 WRONG = {
     "gil": "m.gil_after = lambda *a, **k: 'neither'",
     "scaling": "m.is_gil_enabled = lambda: False",  # run with the GIL
-    "one-import": "sys.modules['ftdemo.legacy'] = sys",  # which does not bring the GIL back
+    "one-import": "sys.modules['ftdemo.legacy'] = sys",  # does not bring the GIL back
     "race": "m.Counter.add_locked = lambda self, steps: None",
     "check-then-act": "m.with_lock = lambda cache, key: cache.setdefault(key, 0) or [key]",
     "iterator": "m.ftdemo = Fake(Tickets=lambda start, stop: iter([start] * stop))",
@@ -169,7 +169,7 @@ BROKEN = {
 
 @pytest.fixture
 def break_demo(broken_copy):
-    """Replace what a demo does, in a copy of the package; gives the environment to find it in."""
+    """Replace a demo in a copy of the package; return the environment variables to use the copy."""
 
     def replace(name, code):
         imports = ["import os, time", "from ftdemo.demo.finding import Finding, SkipDemo"]
@@ -183,7 +183,7 @@ def break_demo(broken_copy):
 
 
 @pytest.mark.parametrize("code", BROKEN)
-@pytest.mark.skipif(os.name == "nt", reason="it has no signals")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals")
 def test_a_demo_that_crashes_hangs_or_raises_is_reported(fresh_python, break_demo, code):
     env = break_demo("race", code)
     program = (
@@ -205,7 +205,7 @@ def test_exit_code_1_when_a_claim_is_not_seen(fresh_python, break_demo):
     assert "\n\nseen: 4 threads" in done.stdout
 
 
-@pytest.mark.skipif(os.name == "nt", reason="it has no signals")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals")
 def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
     note = tmp_path / "pid"
     hang = f"print(os.getpid(), file=open({str(note)!r}, 'w'), flush=True); time.sleep(600)"
@@ -216,7 +216,7 @@ def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # as a shell may have it ignored
+        # a shell may have set it to be ignored
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     ) as process:
         while not (note.exists() and note.read_text()):

@@ -1,4 +1,4 @@
-"""`ftdemo lint`: each rule speaks where it must and nowhere else, and the command keeps its word."""
+"""`ftdemo lint`: each rule reports the hazards and nothing else; options and formats work."""
 
 import json
 import os
@@ -17,7 +17,9 @@ from ftdemo.cli import main
 from ftdemo.lint import LintError, api, lint
 from ftdemo.lint.rules import RULES
 
-pytestmark = pytest.mark.thread_unsafe(reason="parsers are the process's, and tmp_path is shared")
+pytestmark = pytest.mark.thread_unsafe(
+    reason="the parsers belong to the process, and tmp_path is shared"
+)
 
 PROJECT = Path(__file__).parent.parent.parent
 CSRC = PROJECT / "csrc"
@@ -38,7 +40,7 @@ f(PyObject *self, PyObject *arg)
 
 @pytest.fixture
 def source(tmp_path):
-    """Write a file in a project of its own; gives its path."""
+    """Write a file into a new project; return its path."""
     (tmp_path / "pyproject.toml").write_text("[project]\nrequires-python = '>=3.9'\n")
 
     def write(code, name="module.c"):
@@ -55,19 +57,19 @@ def rules_of(result):
 
 @pytest.mark.parametrize("name", RULES)
 class TestEachRule:
-    def test_speaks_on_the_lines_that_are_marked_and_on_no_other(self, name, source):
+    def test_reports_exactly_the_marked_lines(self, name, source):
         result = lint([source(RULES[name].wrong)], select=[name])
         marked = [n for n, line in enumerate(RULES[name].wrong.splitlines(), 1) if "// !" in line]
         assert marked
         assert [finding["line"] for finding in result["findings"]] == marked
         assert result["not_analysed"] == []
 
-    def test_is_silent_on_what_is_right_and_so_are_the_others(self, name, source):
+    def test_no_finding_in_right_code(self, name, source):
         result = lint([source(RULES[name].right)], select=[name, "default"])
         assert result["findings"] == []
         assert result["not_analysed"] == []
 
-    def test_is_explained(self, name, capsys):
+    def test_explain_prints_the_examples(self, name, capsys):
         assert main(["lint", "--explain", name]) == 0
         printed = capsys.readouterr().out
         assert all(part in printed for part in (RULES[name].wrong, RULES[name].right))
@@ -109,9 +111,9 @@ SPELLINGS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rule", "speaks", "code"), SPELLINGS)
-def test_other_spellings(rule, speaks, code, source):
-    assert (rule in rules_of(lint([source(code)], select=[rule]))) == speaks
+@pytest.mark.parametrize(("rule", "expected", "code"), SPELLINGS)
+def test_rule_on_other_spellings(rule, expected, code, source):
+    assert (rule in rules_of(lint([source(code)], select=[rule]))) == expected
 
 
 CPP = """\
@@ -135,7 +137,7 @@ class Thing {
 """
 
 
-def test_cpp_with_classes_and_guards(source):
+def test_cpp_classes_and_lock_guards_are_understood(source):
     result = lint([source(CPP, "module.cpp")])
     found = {(finding["rule"], finding["line"]) for finding in result["findings"]}
     assert found == {("mutable-static", 5), ("python-under-mutex", 15)}
@@ -159,12 +161,12 @@ counter_add_impl(Counter *self)
 """
 
 
-def test_argument_clinic_locks_for_its_function(source):
+def test_argument_clinic_critical_section_counts_as_a_lock(source):
     assert rules_of(lint([source(CLINIC % "@critical_section")])) == set()
     assert rules_of(lint([source(CLINIC % "")])) == {"field-unlocked"}
 
 
-def test_a_helper_of_another_file_is_locked_by_its_caller(source, tmp_path):
+def test_no_finding_in_a_helper_when_callers_in_other_files_lock(source, tmp_path):
     header = "typedef struct { PyObject_HEAD long n; } Thing;\nvoid step(Thing *self);\n"
     source(header, "thing.h")
     source('#include "thing.h"\nvoid step(Thing *self) { self->n++; }\n', "step.c")
@@ -178,7 +180,7 @@ def test_a_helper_of_another_file_is_locked_by_its_caller(source, tmp_path):
     assert rules_of(lint([str(tmp_path)])) == {"field-unlocked"}
 
 
-def test_a_table_of_another_file_says_who_runs_alone(source, tmp_path):
+def test_no_finding_in_an_exec_function_named_by_a_table_in_another_file(source, tmp_path):
     source("static int loaded;\nint load(PyObject *module) { loaded = 1; return 0; }\n", "load.c")
     table = "int load(PyObject *);\nstatic PyModuleDef_Slot slots[] = {{%s, load}, {0, NULL}};\n"
     source(table % "Py_mod_exec", "module.c")
@@ -187,7 +189,7 @@ def test_a_table_of_another_file_says_who_runs_alone(source, tmp_path):
     assert rules_of(lint([str(tmp_path)])) == {"mutable-static"}
 
 
-def test_a_number_may_be_released_under_a_mutex(source):
+def test_no_finding_when_an_int_is_released_under_a_mutex(source):
     code = (
         "void f(Thing *self) {\n    PyMutex_Lock(&self->mutex);\n    PyObject *v = %s;\n"
         "    use(v);\n    Py_DECREF(v);\n    PyMutex_Unlock(&self->mutex);\n}\n"
@@ -198,7 +200,7 @@ def test_a_number_may_be_released_under_a_mutex(source):
 
 @needs_csrc
 class TestThisProject:
-    def test_ready_is_clean_by_all_rules(self):
+    def test_no_finding_in_csrc_ready(self):
         result = lint([str(CSRC / "ready")], select=["all"])
         assert [f"{f['path']}:{f['line']}: {f['message']}" for f in result["findings"]] == []
         assert result["not_analysed"] == []
@@ -218,7 +220,7 @@ class TestThisProject:
             ("module.c", "gil-undeclared"),
         ],
     )
-    def test_legacy_shows_what_the_port_mended(self, file, rule):
+    def test_csrc_legacy_has_the_hazard_that_the_port_removed(self, file, rule):
         result = lint([str(CSRC / "legacy")], select=["default", "optional"])
         found = {
             finding["rule"] for finding in result["findings"] if Path(finding["path"]).match(file)
@@ -236,14 +238,14 @@ class TestCommandLine:
         assert main(["lint", source(LAZY) + "/no"]) == 2
         assert "no such file" in capsys.readouterr().err
 
-    def test_an_empty_folder_and_a_binary_are_nothing_analysed(self, tmp_path, source, capsys):
+    def test_exit_code_3_when_no_file_is_a_source(self, tmp_path, source, capsys):
         folder = tmp_path / "empty"
         folder.mkdir()
         assert main(["lint", str(folder)]) == 3
         assert main(["lint", source(b"\x7fELF\0\0", "a.c")]) == 3
         assert "Nothing was analysed" in capsys.readouterr().out
 
-    def test_json_keeps_its_schema(self, source, capsys):
+    def test_json_output_matches_the_schema(self, source, capsys):
         validate = pytest.importorskip("fastjsonschema").compile
         main(["lint", "--schema"])
         schema = json.loads(capsys.readouterr().out)
@@ -254,13 +256,13 @@ class TestCommandLine:
         (finding,) = (f for f in result["findings"] if f["rule"] == "lazy-static")
         assert (finding["line"], finding["column"], finding["function"]) == (6, 9, "f")
 
-    def test_sarif_is_valid(self, source, capsys):
+    def test_sarif_output_is_valid(self, source, capsys):
         sarif = pytest.importorskip("sarif_pydantic")
         main(["lint", "--output-format", "sarif", source(LAZY)])
         log = sarif.Sarif.model_validate_json(capsys.readouterr().out)
         assert [result.rule_id for result in log.runs[0].results] == ["lazy-static"]
 
-    def test_full_concise_and_github(self, source, capsys):
+    def test_full_concise_and_github_formats(self, source, capsys):
         path = source(LAZY)
         main(["lint", path])
         full = capsys.readouterr().out
@@ -272,35 +274,30 @@ class TestCommandLine:
         out = capsys.readouterr().out
         assert re.match(r"::error file=.*module\.c,line=6,col=9,title=lazy-static::", out)
 
-    def test_a_run_on_github_is_annotated_and_summarized(
-        self, source, tmp_path, capsys, monkeypatch
-    ):
+    def test_annotations_and_summary_in_github_actions(self, source, tmp_path, capsys, monkeypatch):
         monkeypatch.setenv("GITHUB_ACTIONS", "true")
         monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
         main(["lint", source(LAZY)])
         assert "::error file=" in capsys.readouterr().err
         assert "| lazy-static | error | 1 |" in (tmp_path / "summary.md").read_text()
 
-    def test_readiness(self, source, capsys):
+    def test_output_says_whether_the_module_is_ready(self, source, capsys):
         init = "PyMODINIT_FUNC PyInit_acme(void) { return PyModuleDef_Init(&def); }\n"
         declared = "static PyModuleDef_Slot s[] = {\n#ifdef Py_mod_gil\n{Py_mod_gil, Py_MOD_GIL_NOT_USED},\n#endif\n{0}};\n"
         main(["lint", source(LAZY + declared + init)])
-        assert (
-            "acme declares that it needs no GIL, and 1 error stands against it"
-            in capsys.readouterr().out
-        )
+        declares = "acme declares that it does not need the GIL, but has 1 error"
+        assert declares in capsys.readouterr().out
         main(["lint", source(LAZY + init)])
-        assert (
-            "acme declares nothing, so that its import turns the GIL on" in capsys.readouterr().out
-        )
+        undeclared = "acme declares nothing, so its import turns the GIL on; it has 1 error"
+        assert undeclared in capsys.readouterr().out
 
-    def test_an_unknown_rule_is_an_error_that_says_so(self, source, capsys):
+    def test_exit_code_2_when_a_rule_is_unknown(self, source, capsys):
         assert main(["lint", "--select", "no-such", source(LAZY)]) == 2
-        assert "no rule or group 'no-such'" in capsys.readouterr().err
+        assert "unknown rule or group 'no-such'" in capsys.readouterr().err
         with pytest.raises(SystemExit):
             main(["lint", "--explain", "no-such"])
 
-    def test_a_missing_parser_is_an_error_that_says_what_to_run(self, source):
+    def test_exit_code_2_and_advice_when_the_parser_is_missing(self, source):
         code = (
             "import sys; sys.modules['tree_sitter'] = None; from ftdemo.cli import main;"
             f"sys.exit(main(['lint', {source(LAZY)!r}]))"
@@ -314,12 +311,12 @@ class TestCommandLine:
 
 
 class TestChoice:
-    def test_select_and_ignore(self, source):
+    def test_select_and_ignore_choose_rules(self, source):
         path = source(LAZY)
         assert rules_of(lint([path], select=["conventions"])) == {"static-not-const"}
         assert rules_of(lint([path], ignore=["lazy-static"])) == set()
 
-    def test_undeclared_counts_where_a_sibling_declares(self, source, tmp_path):
+    def test_gil_undeclared_is_on_when_another_module_declares(self, source, tmp_path):
         source("PyMODINIT_FUNC PyInit_a(void) { return PyModuleDef_Init(&def); }\n", "a.c")
         assert rules_of(lint([str(tmp_path)])) == set()
         source("static PyModuleDef_Slot s[] = {\n#ifdef Py_mod_gil\n{Py_mod_gil, Py_MOD_GIL_NOT_USED},\n#endif\n};\n", "b.c")  # fmt: skip
@@ -334,12 +331,12 @@ class TestChoice:
             ("per-file-ignores = {'other.c' = ['lazy-static']}", {"lazy-static"}),
         ],
     )
-    def test_configuration(self, table, remain, source, tmp_path):
+    def test_configuration_chooses_rules(self, table, remain, source, tmp_path):
         path = source(LAZY)
         (tmp_path / "pyproject.toml").write_text(f"[tool.ftdemo.lint]\n{table}\n")
         assert rules_of(lint([path])) == remain
 
-    def test_frozen_fields(self, source, tmp_path):
+    def test_no_finding_in_frozen_fields(self, source, tmp_path):
         code = "void f(Thing *self) { use(PyList_GetItem(self->names, 0)); }\n"
         assert rules_of(lint([source(code)])) == {"borrowed-reference"}
         (tmp_path / "pyproject.toml").write_text("[tool.ftdemo.lint]\nfrozen = ['names']\n")
@@ -348,23 +345,23 @@ class TestChoice:
     @pytest.mark.parametrize(
         "table", ["selekt = []", "select = 'a'", "select = [", "per-file-ignores = []"]
     )
-    def test_a_wrong_configuration_is_an_error(self, table, source, tmp_path):
+    def test_lint_error_when_a_setting_is_invalid(self, table, source, tmp_path):
         path = source(LAZY)
         (tmp_path / "pyproject.toml").write_text(f"[tool.ftdemo.lint]\n{table}\n")
         with pytest.raises(LintError, match=r"pyproject\.toml"):
             lint([path])
 
     @pytest.mark.parametrize("text", ["tool = 3", "[tool]\nftdemo = 1", "tool.ftdemo.lint = 1"])
-    def test_a_configuration_that_is_no_table_is_an_error(self, text, source, tmp_path):
+    def test_lint_error_when_the_configuration_is_not_a_table(self, text, source, tmp_path):
         path = source(LAZY)
         (tmp_path / "pyproject.toml").write_text(text)
-        with pytest.raises(LintError, match=r"pyproject\.toml.*no table"):
+        with pytest.raises(LintError, match=r"pyproject\.toml.*must be a table"):
             lint([path])
 
 
 class TestSuppression:
     @pytest.mark.parametrize("comment", ["ftdemo: ignore[lazy-static] once", "ftdemo: ignore"])
-    def test_on_the_line_or_above_it(self, comment, source):
+    def test_an_ignore_covers_its_line_and_the_next(self, comment, source):
         line = "        cache = PyDict_New();"
         beside = LAZY.replace(line, f"{line} /* {comment} */")
         above = LAZY.replace(line, f"        // {comment}\n{line}")
@@ -372,13 +369,13 @@ class TestSuppression:
             result = lint([source(code)])
             assert (rules_of(result), result["summary"]["suppressed"]) == (set(), 1)
 
-    def test_an_ignore_that_ignores_nothing_is_reported(self, source):
+    def test_an_ignore_that_suppresses_nothing_is_reported(self, source):
         result = lint([source("int a; /* ftdemo: ignore[lazy-static] */\n")])
         assert rules_of(result) == {"unused-ignore"}
         (finding,) = lint([source("int a; /* ftdemo: ignore[no-such] */\n")])["findings"]
         assert finding["message"] == "there is no rule no-such"
 
-    def test_a_baseline_hides_what_is_known_though_lines_move(self, source, tmp_path, capsys):
+    def test_baseline_findings_are_hidden_when_lines_move(self, source, tmp_path, capsys):
         main(["lint", "--json", source(LAZY)])
         baseline = tmp_path / "baseline.json"
         baseline.write_text(capsys.readouterr().out)
@@ -388,7 +385,7 @@ class TestSuppression:
         assert len(lint([source(twice)], baseline=str(baseline))["findings"]) == 1
 
     @pytest.mark.parametrize("content", [None, "", "[]", "{}", "[" * 100_000], ids=range(5))
-    def test_a_baseline_that_is_none_is_an_error(self, content, source, tmp_path):
+    def test_lint_error_when_the_baseline_is_invalid(self, content, source, tmp_path):
         baseline = tmp_path / "baseline.json"
         if content is not None:
             baseline.write_text(content)
@@ -397,7 +394,7 @@ class TestSuppression:
 
 
 class TestBadInput:
-    """An error or an answer, and never a traceback."""
+    """Each of these gives a result or an error message, never a traceback."""
 
     @pytest.mark.parametrize(
         "code",
@@ -427,24 +424,24 @@ class TestBadInput:
         ],
         ids=range(22),
     )
-    def test_odd_sources(self, code, source):
+    def test_odd_sources_are_analysed(self, code, source):
         result = lint([source(code)])
         assert result["files"] == 1
         if LAZY.encode().split()[0] in code:
             assert "lazy-static" in rules_of(result)
 
-    def test_latin_1_crlf_and_a_bom_keep_lines_and_columns(self, source):
+    def test_line_and_column_with_crlf_and_a_bom(self, source):
         (plain,) = lint([source(LAZY)])["findings"]
         for code in (LAZY.replace("\n", "\r\n").encode(), b"\xef\xbb\xbf" + LAZY.encode()):
             (finding,) = lint([source(code)])["findings"]
             assert (finding["line"], finding["column"]) == (plain["line"], plain["column"])
 
-    def test_a_column_after_a_macro_is_that_of_the_file(self, source):
+    def test_column_after_a_macro_is_the_column_in_the_file(self, source):
         code = "#define LONG(x) (((((x)->next))))\nvoid f(PyObject *a) { use(LONG(a)); g(strtok(a, b)); }\n"
         (finding,) = lint([source(code)], select=["mt-unsafe-libc"])["findings"]
         assert code.splitlines()[1][finding["column"] - 1 :].startswith("strtok")
 
-    def test_what_is_too_large_or_generated_is_left_out_and_said(self, source, tmp_path):
+    def test_large_and_generated_files_are_listed_as_not_analysed(self, source, tmp_path):
         source("/* Generated by Cython 3.1 */\n" + LAZY, "cython.c")
         source(LAZY * 30_000, "large.c")
         source(LAZY, "pythoncapi_compat.h")
@@ -454,8 +451,8 @@ class TestBadInput:
             "large.c", "pythoncapi_compat.h", "cython.c",
         ]  # fmt: skip
 
-    @pytest.mark.skipif(os.name == "nt", reason="links need a right there")
-    def test_links_in_a_loop(self, source, tmp_path):
+    @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+    def test_links_in_a_loop_are_skipped(self, source, tmp_path):
         source(LAZY)
         (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
         (tmp_path / "self.c").symlink_to(tmp_path / "self.c")
@@ -463,7 +460,7 @@ class TestBadInput:
         assert lint([str(tmp_path)])["files"] == 1
 
     @pytest.mark.skipif(os.name == "nt", reason="there are no FIFOs there")
-    def test_a_fifo_is_an_error_and_in_a_folder_left_alone(self, source, tmp_path):
+    def test_lint_error_when_a_path_is_a_fifo_or_empty(self, source, tmp_path):
         source(LAZY)
         os.mkfifo(tmp_path / "fifo.c")
         assert lint([str(tmp_path)])["files"] == 1
@@ -471,26 +468,24 @@ class TestBadInput:
             with pytest.raises(LintError, match="folder: "):
                 lint([path])
 
-    def test_thousands_of_sections_in_one_function_take_seconds(self, source):
+    def test_a_function_with_a_thousand_sections_is_analysed(self, source):
         begin, end = "Py_BEGIN_CRITICAL_SECTION(a);\n", "Py_END_CRITICAL_SECTION();\n"
         code = f"void f(PyObject *a) {{\n{begin * 1000}{end * 1000}}}\n"
         assert len(lint([source(code)])["findings"]) == 999
 
-    def test_a_program_with_a_main_of_its_own_is_left_out(self, source):
+    def test_a_program_with_main_is_skipped(self, source):
         program = LAZY + "int main(void) { return 0; }\n"
         assert lint([source(program)])["files"] == 0
         assert lint([source("#include <Python.h>\n" + program)])["files"] == 1
 
-    def test_what_does_not_parse_is_said(self, source):
+    def test_code_that_does_not_parse_is_listed(self, source):
         result = lint([source(LAZY + "int a[] = {1 2};\n")])
         assert rules_of(result) == {"lazy-static"}
         assert [(p["line"], p["what"][:14]) for p in result["not_analysed"]] == [
             (10, "does not parse")
         ]
 
-    def test_many_files_in_processes_give_what_one_process_gives(
-        self, source, tmp_path, monkeypatch
-    ):
+    def test_two_processes_find_the_same_as_one(self, source, tmp_path, monkeypatch):
         for number in range(6):
             source(LAZY.replace("cache", f"cache{number}"), f"{number}.c")
         alone = lint([str(tmp_path)], jobs=1)
@@ -500,7 +495,7 @@ class TestBadInput:
 
 
 @pytest.mark.skipif(not (PROJECT / "docs").is_dir(), reason="no documentation beside the tests")
-def test_the_document_lists_each_rule_with_its_severity():
+def test_docs_list_each_rule_with_its_severity():
     text = (PROJECT / "docs" / "lint.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `([a-z-]+)` \| (\w+)", text, re.MULTILINE))
     assert rows == {rule.name: rule.severity for rule in RULES.values()}

@@ -20,7 +20,7 @@ def contents(folder):
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 
-def test_acme_is_the_template_byte_for_byte(tmp_path):
+def test_acme_equals_the_template(tmp_path):
     assert new_project("acme", tmp_path / "new") == ("acme", tmp_path / "new", 18)
     made = contents(tmp_path / "new")
     assert made == {
@@ -39,7 +39,7 @@ def test_every_file_of_the_sources_is_installed(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["x", "acme_acmeology", "ab_" * 20 + "c"])
-def test_one_word_is_another(tmp_path, name):
+def test_the_name_replaces_acme_everywhere(tmp_path, name):
     new_project("acme", tmp_path / "acme")
     new_project(name, tmp_path / "new")
     assert contents(tmp_path / "new") == {
@@ -50,7 +50,7 @@ def test_one_word_is_another(tmp_path, name):
     }
 
 
-def test_no_name_is_left_of_the_template(tmp_path):
+def test_no_file_still_contains_acme(tmp_path):
     new_project("other", tmp_path)
     for path, text in contents(tmp_path).items():
         assert b"acme" not in path.encode().lower() + text.lower(), path
@@ -60,7 +60,7 @@ def test_no_name_is_left_of_the_template(tmp_path):
     ("name", "module"),
     [("my-lib", "my_lib"), ("zope.like", "zope_like"), ("Acme", "acme"), ("a-_.b", "a_b")],
 )
-def test_a_name_becomes_a_module(tmp_path, monkeypatch, capsys, name, module):
+def test_module_name_of_a_project_name(tmp_path, monkeypatch, capsys, name, module):
     monkeypatch.chdir(tmp_path)
     assert main(["new", name]) == 0
     assert (tmp_path / name / "src" / module / "__init__.py").exists()
@@ -69,7 +69,7 @@ def test_a_name_becomes_a_module(tmp_path, monkeypatch, capsys, name, module):
     assert said.endswith(f"\n\ncd {name}\ngit init && git add .\nnox  # or: uvx --with uv nox\n")
 
 
-def test_the_next_lines_can_be_pasted(tmp_path, capsys):
+def test_printed_commands_can_be_pasted(tmp_path, capsys):
     assert main(["new", "acme", f"{tmp_path}/with space/"]) == 0
     assert f"\ncd '{tmp_path}/with space'\n" in capsys.readouterr().out
 
@@ -104,7 +104,7 @@ def test_the_next_lines_can_be_pasted(tmp_path, capsys):
         ("ftdemo", "a package"),
     ],
 )
-def test_a_name_that_is_refused(tmp_path, monkeypatch, capsys, name, reason):
+def test_exit_code_2_when_a_name_is_invalid(tmp_path, monkeypatch, capsys, name, reason):
     monkeypatch.chdir(tmp_path)
     assert main(["new", name]) == 2
     out, err = capsys.readouterr()
@@ -125,7 +125,7 @@ def test_a_name_that_is_refused(tmp_path, monkeypatch, capsys, name, reason):
     ],
 )
 @pytest.mark.skipif(os.name == "nt", reason="needs a symbolic link, and says it with slashes")
-def test_a_folder_that_is_refused(tmp_path, monkeypatch, capsys, folder, reason):
+def test_exit_code_2_when_the_folder_cannot_be_used(tmp_path, monkeypatch, capsys, folder, reason):
     monkeypatch.chdir(tmp_path)
     Path("full").mkdir()
     Path("full/.hidden").touch()
@@ -138,7 +138,7 @@ def test_a_folder_that_is_refused(tmp_path, monkeypatch, capsys, folder, reason)
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_folder_that_nobody_may_write_to(tmp_path, monkeypatch):
+def test_new_error_when_the_folder_is_not_writable(tmp_path, monkeypatch):
     def refuse(*_, **__):
         raise PermissionError(13, "Permission denied")
 
@@ -148,14 +148,14 @@ def test_a_folder_that_nobody_may_write_to(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_empty_folder_will_do(tmp_path, monkeypatch):
+def test_an_empty_folder_is_accepted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     new_project("acme", Path())
     assert (tmp_path / "pyproject.toml").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="there are no such bits")
-def test_run_bits_are_kept_and_what_a_build_left_is_not(tmp_path, monkeypatch):
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no executable bits")
+def test_executable_bits_are_kept_and_build_output_is_not_copied(tmp_path, monkeypatch):
     new_project("acme", tmp_path / "template")
     monkeypatch.setattr(new, "_TEMPLATE", tmp_path / "template")
     (tmp_path / "template/setup.py").chmod(0o555)
@@ -170,7 +170,7 @@ def test_run_bits_are_kept_and_what_a_build_left_is_not(tmp_path, monkeypatch):
     assert (tmp_path / "new/setup.py").stat().st_mode & 0o200  # so that it can be edited
 
 
-def test_no_module_of_this_python_is_accepted(tmp_path):
+def test_new_error_when_a_name_is_in_the_standard_library(tmp_path):
     for module in sys.stdlib_module_names:
         with pytest.raises(NewError, match=r"valid|pip|library|keyword"):
             new_project(module, tmp_path)

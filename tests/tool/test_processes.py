@@ -1,4 +1,4 @@
-"""Child processes: what kills one kills what it started, and none outlives its parent."""
+"""Child processes: they are killed with their children, and end with their parent."""
 
 import contextlib
 import os
@@ -12,9 +12,9 @@ import pytest
 from ftdemo import processes
 
 pytestmark = pytest.mark.thread_unsafe(reason="starts processes")
-posix = pytest.mark.skipif(os.name == "nt", reason="asks in a POSIX way which processes there are")
+posix = pytest.mark.skipif(os.name == "nt", reason="lists processes in a POSIX way")
 
-# Starts a process that sleeps, writes both their ids to a file, and sleeps.
+# Starts a process that sleeps, writes both process ids to a file, and sleeps.
 SLEEPER = """
 import os, subprocess, sys, time
 sleep = "import time; time.sleep(600)"
@@ -24,7 +24,7 @@ with open(sys.argv[1] + ".new", "w") as file:
 os.rename(sys.argv[1] + ".new", sys.argv[1])
 time.sleep(600)
 """
-# Starts such a process as a child that ends with its parent.
+# Starts SLEEPER as a child that ends with its parent.
 PARENT = """
 import subprocess, sys, time
 from ftdemo import processes
@@ -94,7 +94,7 @@ def test_run_python_kills_the_child_at_the_timeout(tmp_path):
 
 
 def test_run_python(monkeypatch):
-    """PYTHON_GIL and PYTHONWARNINGS would settle what a fresh interpreter is asked."""
+    """PYTHON_GIL and PYTHONWARNINGS would change the answer of a fresh interpreter."""
     monkeypatch.setenv("PYTHON_GIL", "1")
     monkeypatch.setenv("PYTHONWARNINGS", "error")
     program = "import os, sys; print(*sorted(os.environ)); sys.exit(os.environ['ASKED'])"

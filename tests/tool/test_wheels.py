@@ -1,4 +1,4 @@
-"""`ftdemo wheels`: the matrix that pip sees, and a contract that notices what is wrong with it."""
+"""`ftdemo wheels`: the wheel that pip installs for each interpreter, and the contract."""
 
 import json
 import zipfile
@@ -24,7 +24,7 @@ abi = "abi3.abi3t"
 
 
 def make(folder, python, abi, platform, *contents, name=None, requires=">=3.11", version="1.0"):
-    """Make a wheel of acme, with an extension that fits its name unless contents are given."""
+    """Write a wheel of acme, by default with an extension that fits the wheel's name."""
     suffixes = {"none": "py", "abi3": "abi3.so", "abi3.abi3t": "abi3t-x86_64-linux-gnu.so"}
     triplet = "x86_64-linux-musl" if "musl" in platform else "x86_64-linux-gnu"
     suffix = suffixes.get(abi, f"cpython-{abi.removeprefix('cp')}-{triplet}.so")
@@ -47,7 +47,7 @@ def make(folder, python, abi, platform, *contents, name=None, requires=">=3.11",
 
 @pytest.fixture
 def wheelhouse(tmp_path):
-    """A folder that keeps the contract CELLS."""
+    """A folder of wheels that fulfils the contract CELLS."""
     folder = tmp_path / "wheel house"
     for abi in ("cp314", "cp314t", "cp315", "cp315t"):
         make(folder, abi.removesuffix("t"), abi, LINUX)
@@ -145,7 +145,7 @@ def kinds(wheelhouse, expect):
 
 
 def test_exit_code_1_when_a_wheel_is_missing(fresh_python, wheelhouse, expect):
-    """Even though the wheel for the stable ABI would fill the cell."""
+    """Although the wheel for the stable ABI would fill the cell."""
     (wheelhouse / f"acme-1.0-cp315-cp315t-{LINUX}.whl").unlink()
     done = fresh_python("-m", "ftdemo", "wheels", "--json", str(wheelhouse), "--expect", expect)
     assert done.returncode == 1
@@ -167,7 +167,7 @@ def test_a_renamed_wheel_is_a_tag_problem(wheelhouse, expect):
 
 
 @pytest.mark.parametrize("tag", [("cp314", "cp314", "win32"), ("cp313", "cp313t", LINUX)])
-def test_an_extra_wheel(wheelhouse, expect, tag):
+def test_an_extra_wheel_is_a_problem(wheelhouse, expect, tag):
     extra = make(wheelhouse, *tag, "acme.py")
     assert kinds(wheelhouse, expect) == [("extra", extra.name)]
 
@@ -194,7 +194,7 @@ def test_sources_and_tests_in_a_wheel_are_problems(wheelhouse, expect, file, kin
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr(file, "")
     assert set(kinds(wheelhouse, expect)) == {(kind, wheel.name)}
-    assert survey([str(wheelhouse)])["problems"] == []  # any project may, unless it says not to
+    assert survey([str(wheelhouse)])["problems"] == []  # allowed, unless the contract forbids it
     Path(expect).write_text(f'allow = ["{file}"]\n' + CELLS)
     assert kinds(wheelhouse, expect) == []
 
@@ -205,7 +205,7 @@ def test_sources_and_tests_in_a_wheel_are_problems(wheelhouse, expect, file, kin
         ("cp314", "cp314t", LINUX, "a.cpython-314-x86_64-linux-gnu.so"),
         ("cp314", "cp314", LINUX, "a.cpython-314t-x86_64-linux-gnu.so"),
         ("cp314", "cp314t", LINUX, "a.abi3.so"),
-        ("cp314", "cp314", LINUX, "a.abi3t.so"),  # nothing before 3.15 looks for it
+        ("cp314", "cp314", LINUX, "a.abi3t.so"),  # 3.14 does not search for this suffix
         ("cp315", "abi3.abi3t", LINUX, "a.abi3.so"),
         ("cp315", "abi3.abi3t", LINUX, "a.cpython-315t-x86_64-linux-gnu.so"),
         ("cp311", "abi3", LINUX, "a.cpython-311-x86_64-linux-gnu.so"),

@@ -1,7 +1,8 @@
-"""The same Account once more for each toolkit that ftdemo is compared with, and a contract.
+"""The same Account for each toolkit that ftdemo is compared with, and a contract for all of them.
 
-Build it into a throw-away environment, never one that ftdemo is developed in: see pyproject.toml.
-`python -m peers.contract` then says which peers are here, and that they do what ftdemo does.
+Install this package into a temporary environment, and not into one in which you develop ftdemo: see
+pyproject.toml. Then `python -m peers.contract` prints which peers are installed and keep the
+contract.
 """
 
 NAMES = ("python_lock", "cython_section", "nanobind_lock", "pybind11_mutex")

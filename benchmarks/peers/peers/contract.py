@@ -1,10 +1,10 @@
-"""What every peer must do before its speed is worth comparing: all that ftdemo's Account does.
+"""Check that every peer does all that ftdemo's Account does; only then is its speed comparable.
 
     python -m peers.contract [MODULE ...]
 
-Says for each peer, or for each module named, that it keeps the contract, or that it is missing.
-Toolkits may choose the exception for an argument that they cannot convert, and what else than an
-int they take for one (True, for example); a balance must be right in any case.
+Print for each peer, or for each named module, whether it keeps the contract or is missing. Toolkits
+may choose the exception for an argument that they cannot convert, and which other objects they
+accept as an int (True, for example). A balance must be right in any case.
 """
 
 import importlib
@@ -21,12 +21,12 @@ from peers import NAMES
 LIMIT = 2**63 - 1
 UNCONVERTIBLE = (AttributeError, TypeError, ValueError, OverflowError)
 STEPS = 20_000
-PATIENCE = 60.0  # seconds, after which opposite transfers count as deadlocked
+PATIENCE = 60.0  # seconds after which opposite transfers count as deadlocked
 ASK = "import importlib, sys; importlib.import_module(sys.argv[1]); print(sys._is_gil_enabled())"
 
 
 class BrokenError(Exception):
-    """A module does not keep the contract; the message says where."""
+    """A module breaks the contract; the message says where."""
 
 
 def _expect(raised: type[Exception] | tuple[type[Exception], ...], call: Any, *args: Any) -> None:
@@ -45,7 +45,7 @@ def _same(found: object, expected: object, what: str) -> None:
 
 
 def check_calls(module: ModuleType) -> None:
-    """Check what one thread sees: results, errors, and that an error changes nothing."""
+    """Check one thread: results, errors, and that an error changes nothing."""
     account_type, transfer = module.Account, module.transfer
     _same(account_type().balance, 0, "a new account")
     _same(account_type(balance=LIMIT).balance, LIMIT, "the largest balance")
@@ -81,7 +81,7 @@ def check_calls(module: ModuleType) -> None:
 
 
 def _together(*works: Any) -> None:
-    """Run each in a thread of its own, at once."""
+    """Run each in its own thread, all at once."""
     barrier = threading.Barrier(len(works))
 
     def start(work: Any) -> None:
@@ -98,10 +98,10 @@ def _together(*works: Any) -> None:
 
 
 def check_threads(module: ModuleType) -> None:
-    """Check what threads must not undo: each deposit counts, and each of two opposite transfers.
+    """Check threads: no deposit may be lost, and no transfer, even in opposite directions.
 
-    Luck may spare a module without locks; one with locks is never reported. A thread that an
-    exception ends shows in the balances, too.
+    By luck, a module without locks may pass; a module with locks never fails. If an exception
+    ends a thread, the balances show that, too.
     """
     a, b = module.Account(), module.Account(STEPS)
     transfer = module.transfer
@@ -127,10 +127,11 @@ def check_threads(module: ModuleType) -> None:
 
 
 def check_gil(module: ModuleType) -> None:
-    """Check that importing the module leaves the GIL off, in a process of its own."""
+    """Check in a new process that importing the module leaves the GIL off."""
     if not sysconfig.get_config_var("Py_GIL_DISABLED"):
         return
-    env = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}  # hides it
+    # Not PYTHON_GIL, which would hide the answer.
+    env = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
     env["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     command = [sys.executable, "-X", "utf8", "-c", ASK, module.__name__]
     asked = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -138,7 +139,7 @@ def check_gil(module: ModuleType) -> None:
 
 
 def check(module: ModuleType, *, locked: bool = True) -> None:
-    """Raise BrokenError unless the module keeps the contract; all of it, where it is locked."""
+    """Raise BrokenError if the module breaks the contract; without locks, check calls only."""
     check_calls(module)
     if locked:
         check_threads(module)
@@ -146,7 +147,7 @@ def check(module: ModuleType, *, locked: bool = True) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Check the modules of these names; 0 if all are here and keep the contract."""
+    """Check the named modules; return 0 if all are installed and keep the contract."""
     failed = 0
     for name in names or [f"peers.{name}" for name in NAMES]:
         try:

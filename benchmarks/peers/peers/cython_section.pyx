@@ -21,7 +21,7 @@ cdef class Account:
         with cython.critical_section(self):
             return self._balance
 
-    # With int64_t amount, Cython would take 1.5 for 1; an int is first seen to be one.
+    # With int64_t amount, Cython would convert 1.5 to 1; so check first that it is an int.
     def deposit(self, amount: int, /):
         """Add amount."""
         cdef int64_t value = amount

@@ -1,10 +1,10 @@
-/* What no extension can be faster than: calls that do less and less of what
- * ftdemo's do, each lock in a loop without Python, and work on no memory.
- * A loop takes its number of steps, and is to be compared with empty(). */
+/* Lower bounds of the time of any extension: calls that do only part of what
+ * ftdemo's calls do, each lock in a loop without Python, and work without
+ * memory access. Loops take a number of steps; compare them with empty(). */
 
 #include "args.h"
 
-/* The compiler must believe that something happens here. */
+/* Keeps the compiler from removing the loop. */
 #define KEEP() __asm__ volatile("" ::: "memory")
 
 #define LOOP(name, ...)                                                       \
@@ -40,8 +40,8 @@ LOOP(section, Py_BEGIN_CRITICAL_SECTION(self->a); KEEP();
 LOOP(section2, Py_BEGIN_CRITICAL_SECTION2(self->a, self->b); KEEP();
      Py_END_CRITICAL_SECTION2();)
 
-/* Nothing but registers, detached: as fast in two threads as in one, if two
- * cores are free. */
+/* Uses only registers, detached: two threads are as fast as one if two cores
+ * are free. */
 static PyObject *
 loop_detached(PyObject *Py_UNUSED(module), PyObject *arg)
 {

@@ -1,1 +1,1 @@
-#include <nb_combined.cpp> // all of nanobind; setuptools compiles no files of other projects
+#include <nb_combined.cpp> // all of nanobind, as setuptools compiles only files of this project

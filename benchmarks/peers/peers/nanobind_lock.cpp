@@ -1,4 +1,4 @@
-// nanobind: plain C++ that knows of no threads, and locks on its arguments in the bindings.
+// nanobind: plain C++ without threads; the bindings lock the arguments.
 
 #include <cstdint>
 #include <nanobind/nanobind.h>

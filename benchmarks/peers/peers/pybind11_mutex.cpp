@@ -1,5 +1,5 @@
-// pybind11: C++ with a std::mutex in each account. No Python code runs while one is held, and so
-// whoever waits for one while attached to the interpreter does not wait for long.
+// pybind11: C++ with a std::mutex in each account. No Python code runs while a thread holds one, so
+// a thread that waits for one while it is attached to the interpreter does not wait for long.
 
 #include <cstdint>
 #include <mutex>
@@ -51,7 +51,7 @@ class Account {
             std::lock_guard lock(src.mutex_);
             move_lock_held(src, dst, amount);
         }
-        else { // takes both without a deadlock, whatever their order
+        else { // takes both without a deadlock, in any order
             std::scoped_lock lock(src.mutex_, dst.mutex_);
             move_lock_held(src, dst, amount);
         }

@@ -1,4 +1,4 @@
-"""Pure Python: a threading.Lock for each account, and for a transfer two, in one order for all."""
+"""Pure Python: one threading.Lock per account; a transfer takes two in a fixed order."""
 
 from threading import Lock
 
@@ -61,7 +61,7 @@ def transfer(src: Account, dst: Account, amount: int, /) -> None:
     if src is dst:  # a Lock cannot be taken twice
         with src.lock:
             move_lock_held(src, dst, amount)
-    else:  # opposite transfers take the two in the same order, and so cannot deadlock
+    else:  # opposite transfers take both in the same order and cannot deadlock
         first, second = (src, dst) if id(src) < id(dst) else (dst, src)
         with first.lock, second.lock:
             move_lock_held(src, dst, amount)

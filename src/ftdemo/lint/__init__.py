@@ -1,4 +1,4 @@
-"""The lint: what in an extension's C and C++ sources relied on the GIL."""
+"""ftdemo lint: find code in an extension's C and C++ sources that relied on the GIL."""
 
 from ftdemo.lint.api import Finding, LintError, Module, NotAnalysed, Result, lint
 

@@ -1,4 +1,4 @@
-"""From paths to findings: reads files, in parallel where there are many, and joins results."""
+"""Find hazards in files: read many files in parallel, and join the results."""
 
 import gc
 from collections import Counter
@@ -23,18 +23,18 @@ from ftdemo.lint.rules.declaration import declares
 from ftdemo.lint.source import Source
 from ftdemo.lint.tree import ParserMissingError, parse, parser
 
-SCHEMA = Path(__file__).with_name("schema.json")  # of what `ftdemo lint --json` prints
-# Below this, in bytes, starting processes costs more than they save.
+SCHEMA = Path(__file__).with_name("schema.json")  # of the object that `ftdemo lint --json` prints
+# For fewer bytes, starting processes costs more time than they save.
 WORTH_PROCESSES = 500_000
-MOST_ERRORS = 20  # of one file that are said one by one
+MOST_ERRORS = 20  # listed one by one for each file
 
 
 class LintError(Exception):
-    """The lint cannot run: a path, a rule, a configuration, or the parser is missing."""
+    """The lint cannot run: a path, a rule or the parser is missing, or a setting is wrong."""
 
 
 class Finding(TypedDict):
-    """One place that relied on the GIL. Lines and columns count from 1."""
+    """One place in the code that relied on the GIL. Lines and columns count from 1."""
 
     rule: str
     severity: Literal["error", "warning"]
@@ -48,7 +48,7 @@ class Finding(TypedDict):
 
 
 class NotAnalysed(TypedDict):
-    """What was not analysed, so that silence about it says nothing."""
+    """Code that was not analysed; that it has no findings says nothing."""
 
     path: str
     line: int
@@ -56,7 +56,7 @@ class NotAnalysed(TypedDict):
 
 
 class Module(TypedDict):
-    """A module of the sources: whether it declares that it needs no GIL, what is against it."""
+    """A module in the sources: does it declare free-threading support, and has it findings?"""
 
     name: str
     path: str
@@ -66,7 +66,7 @@ class Module(TypedDict):
 
 
 class Totals(TypedDict):
-    """How many findings there are, and how many are not shown."""
+    """The numbers of findings, shown and not shown."""
 
     errors: int
     warnings: int
@@ -76,7 +76,7 @@ class Totals(TypedDict):
 
 
 class Result(TypedDict):
-    """What `ftdemo lint --json` prints."""
+    """The object that `ftdemo lint --json` prints."""
 
     version: int
     files: int
@@ -88,7 +88,7 @@ class Result(TypedDict):
 
 
 class Report(NamedTuple):
-    """What came of one file."""
+    """The results for one file."""
 
     shown: str
     functions: int
@@ -107,16 +107,17 @@ def lint(
     baseline: str | None = None,
     jobs: int = 1,
 ) -> Result:
-    """Find what relied on the GIL in the C and C++ sources at paths, files or folders of them.
+    """Find code that relied on the GIL in C and C++ sources; paths are files or folders.
 
-    select and ignore name rules or groups of them (default, optional, conventions, all); without
-    select, the configuration in pyproject.toml says what to run, or else it is the default group.
-    baseline is the path of an earlier result as JSON: its findings are left out. jobs is the number
-    of processes; more than one are started afresh, so that a program that asks for them keeps to
-    the rules of multiprocessing's spawn (`if __name__ == "__main__"`).
+    select and ignore name rules or groups of rules (default, optional, conventions, all). Without
+    select, the configuration in pyproject.toml decides which rules run, by default the default
+    group. baseline is the path of an earlier result as JSON, whose findings are left out. jobs is
+    the number of processes. If there is more than one, they are started with multiprocessing's
+    spawn method, so a program that calls this needs `if __name__ == "__main__"`.
 
-    Raises LintError. Nothing of the sources is compiled or run. Thread safety: safe on shared
-    objects, except that the parsers are the process's: call it from one thread at a time.
+    Raise LintError if the lint cannot run. Nothing is compiled, and no code of the sources is run.
+    Thread safety: safe on shared objects, except that the parsers belong to the process: call it
+    from one thread at a time.
     """
     try:
         parser(is_cpp=False)
@@ -161,7 +162,7 @@ def lint(
 
 
 def exit_code(result: Result, *, strict: bool = False) -> int:
-    """0 nothing is wrong; 1 there are errors, or, if strict, warnings; 3 nothing was analysed."""
+    """Return 0: no errors; 1: errors or, if strict, warnings; 3: no file was analysed."""
     if not result["files"]:
         return exit_codes.NOTHING_CHECKED
     wrong = result["summary"]["errors"] + (result["summary"]["warnings"] if strict else 0)
@@ -173,13 +174,13 @@ def _folder(paths: Sequence[str]) -> Path:
     return first if first.is_dir() else first.parent
 
 
-# Each process reads its share of the files, tells of them, and keeps them until it is told of all.
+# Each process reads its share of the files, returns summaries, and waits for those of all files.
 
 _sources: list[Source] = []
 
 
 class Loaded(NamedTuple):
-    """What a process tells of its share: what the others need, and which files it left out."""
+    """What a process returns for its share: summaries for the others, and files it left out."""
 
     summaries: list[Summary]
     left_out: list[LeftOut]
@@ -187,7 +188,7 @@ class Loaded(NamedTuple):
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Keep Python's collector out: trees are millions of objects, and all of them stay."""
+    """Disable the garbage collector: trees have millions of objects, and all of them stay alive."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -233,7 +234,7 @@ def load(share: list[File]) -> Loaded:
 
 @_without_collector()
 def check(project: Project, names: list[str], config: Config) -> list[Report]:
-    """Run rules on the files that were loaded."""
+    """Run rules on the loaded files."""
     reports = []
     for source in _sources:
         apply(project, source)
@@ -346,7 +347,7 @@ def _run(
         shares[lightest].append(file)
         weights[lightest] += file.size
     context = get_context("spawn")
-    # A pool of one process for each share: what it has loaded is there when it checks.
+    # One pool with one process per share, so that a share is checked where it was loaded.
     pools = [ProcessPoolExecutor(1, mp_context=context) for _ in shares]
     try:
         loading: list[Future[Loaded]] = [
@@ -366,7 +367,7 @@ def _run(
 
 
 def _modules(reports: list[Report], findings: list[Finding]) -> list[Module]:
-    """Lay each finding at the door of the modules whose file is nearest to it."""
+    """Attribute each finding to the modules whose file is nearest to it."""
     makers = [(report.shown, name, says) for report in reports for name, says in report.modules]
     modules: dict[tuple[str, str], Module] = {
         (path, name): {"name": name, "path": path, "declares": says, "errors": 0, "warnings": 0}

@@ -1,4 +1,4 @@
-"""A baseline: an earlier `ftdemo lint --json`, whose findings are known and left out."""
+"""Read a baseline, an earlier output of `ftdemo lint --json`, and leave out its findings."""
 
 import json
 import re
@@ -18,7 +18,7 @@ class BaselineError(Exception):
 
 
 def key(finding: "Finding") -> Key:
-    """Give what stays of a finding when lines move."""
+    """Return the parts of a finding that do not change when lines move."""
     message = re.sub(r"\bline \d+", "line", finding["message"])
     return finding["rule"], finding["path"], finding["function"] or "", message
 
@@ -33,11 +33,11 @@ def read(path: str) -> Counter[Key]:
             f"baseline {path}: {error.strerror}; `ftdemo lint --json ... > {path}` makes one"
         ) from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BaselineError(f"baseline {path} is no output of `ftdemo lint --json`") from error
+        raise BaselineError(f"baseline {path} is not an output of `ftdemo lint --json`") from error
 
 
 def leave_out(findings: "Sequence[Finding]", known: Counter[Key]) -> "list[Finding]":
-    """Give the findings that are not in a baseline, each of which is there for one."""
+    """Return the findings that are not in a baseline; each entry there removes one finding."""
     rest = known.copy()
     kept = []
     for finding in findings:

@@ -1,13 +1,13 @@
-"""What the preprocessor would keep: #if and its kin, decided for a free-threaded CPython 3.15.
+"""Evaluate #if conditions as the preprocessor would for free-threaded CPython 3.15.
 
-What cannot be decided (a platform, a feature test) is kept in both branches where both are whole
-statements, and in the first one otherwise.
+If a condition cannot be evaluated (a platform, a feature test), both branches are kept if both
+consist of whole statements; if not, the first one is.
 """
 
 import re
 from typing import NamedTuple
 
-# What is known of the build that matters: 3.15 without the GIL, not the limited API, not PyPy.
+# The build that the lint assumes: 3.15 without the GIL, not the limited API, not PyPy.
 KNOWN: dict[str, int] = {
     "PY_VERSION_HEX": 0x030F00F0,
     "PY_MAJOR_VERSION": 3,
@@ -35,7 +35,7 @@ PRECEDENCE = {
 
 
 class Macro(NamedTuple):
-    """A macro: its parameters (None: it takes none and is an object), and its body."""
+    """A macro: its parameters (None for an object-like macro), and its body."""
 
     parameters: tuple[str, ...] | None
     body: str
@@ -46,7 +46,7 @@ class UndecidedError(Exception):
 
 
 def value(condition: str, macros: dict[str, Macro], *, is_cpp: bool = False) -> bool | None:
-    """Evaluate the condition of an #if; None if that needs what is not known."""
+    """Evaluate the condition of an #if; return None if it depends on an unknown value."""
     tokens = [match.groups() for match in TOKEN.finditer(condition)]
     try:
         result = _Evaluator(tokens, macros, is_cpp).expression(0)
@@ -56,7 +56,7 @@ def value(condition: str, macros: dict[str, Macro], *, is_cpp: bool = False) -> 
 
 
 class _Evaluator:
-    """A recursive descent over tokens, in which None is a value that is not known."""
+    """A recursive descent parser; None stands for an unknown value."""
 
     def __init__(
         self, tokens: list[tuple[str, ...]], macros: dict[str, Macro], is_cpp: bool

@@ -1,4 +1,4 @@
-"""[tool.ftdemo.lint] in an author's pyproject.toml, and which versions the project supports."""
+"""Read [tool.ftdemo.lint] in pyproject.toml, and the Python versions that a project supports."""
 
 import re
 import tomllib
@@ -14,11 +14,11 @@ KEYS = {"select", "ignore", "per-file-ignores", "frozen"}
 
 
 class ConfigError(Exception):
-    """The configuration, or what the command line selects, makes no sense."""
+    """The configuration or the selection of rules is invalid; the message says why."""
 
 
 class Config(NamedTuple):
-    """What to run, and what of a project the sources do not say."""
+    """Which rules run, and facts about a project that its sources do not show."""
 
     select: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
@@ -27,13 +27,13 @@ class Config(NamedTuple):
     root: Path | None = None
 
     def rules(self) -> list[str]:
-        """Give the names of the rules to run. Raises ConfigError for a name that is no rule's."""
+        """Return the names of the rules to run. Raise ConfigError for an unknown name."""
         names = _expand(self.select or ("default",))
         ignored = _expand(self.ignore)
         return [name for name in RULES if name in names and name not in ignored]
 
     def ignores(self, path: Path) -> set[str]:
-        """Give the rules that are ignored in a file."""
+        """Return the rules that are ignored in a file."""
         found: set[str] = set()
         for pattern, rules in self.per_file_ignores:
             relative = path.resolve()
@@ -53,14 +53,14 @@ def _expand(names: tuple[str, ...]) -> set[str]:
             found.add(name)
         else:
             raise ConfigError(
-                f"no rule or group {name!r}; `ftdemo lint --explain all` lists the rules"
+                f"unknown rule or group {name!r}; `ftdemo lint --explain all` lists the rules"
             )
     return found
 
 
 @lru_cache
 def pyproject(folder: Path) -> Path | None:
-    """Find the pyproject.toml of a folder: in it or above it."""
+    """Find the pyproject.toml in a folder or above it."""
     for each in (folder, *folder.parents):
         if (each / "pyproject.toml").is_file():
             return each / "pyproject.toml"
@@ -68,7 +68,7 @@ def pyproject(folder: Path) -> Path | None:
 
 
 def read(folder: Path) -> Config:
-    """Read the configuration that holds for a folder. Raises ConfigError."""
+    """Read the configuration for a folder. Raise ConfigError if it is invalid."""
     file = pyproject(folder.resolve())
     if file is None:
         return Config()
@@ -80,13 +80,15 @@ def read(folder: Path) -> Config:
     for key in ("tool", "ftdemo", "lint"):
         table = table.get(key, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"{where} is no table")
+            raise ConfigError(f"{where} must be a table")
     unknown = sorted(set(table) - KEYS)
     if unknown:
-        raise ConfigError(f"{where} has no {unknown[0]!r}; there are: {', '.join(sorted(KEYS))}")
+        raise ConfigError(
+            f"{where} has no setting {unknown[0]!r}; use one of: {', '.join(sorted(KEYS))}"
+        )
     ignores = table.get("per-file-ignores", {})
     if not isinstance(ignores, dict):
-        raise ConfigError(f"{where} per-file-ignores is no table")
+        raise ConfigError(f"{where} per-file-ignores must be a table")
     return Config(
         _strings(table.get("select", []), f"{where} select"),
         _strings(table.get("ignore", []), f"{where} ignore"),
@@ -98,13 +100,13 @@ def read(folder: Path) -> Config:
 
 def _strings(value: object, where: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-        raise ConfigError(f"{where} is no list of strings")
+        raise ConfigError(f"{where} must be a list of strings")
     return tuple(value)
 
 
 @lru_cache
 def supports_older(folder: Path) -> bool:
-    """Whether the project of a folder says that it supports a Python older than 3.13."""
+    """Tell whether the project of a folder declares support for a Python older than 3.13."""
     file = pyproject(folder.resolve())
     text = ""
     for each in (

@@ -1,4 +1,4 @@
-"""Which files are sources of the author's, and which are left out, and why."""
+"""Find the source files that the author wrote, and the reasons to leave out others."""
 
 import os
 import re
@@ -56,7 +56,7 @@ LARGEST = 2_000_000
 
 
 class File(NamedTuple):
-    """A file to analyse, and how its path is shown."""
+    """A file to analyse, and its path as shown in the output."""
 
     path: Path
     shown: str
@@ -71,18 +71,18 @@ class LeftOut(NamedTuple):
 
 
 class NoSuchPathError(Exception):
-    """There is no such file or folder."""
+    """A path is neither a file nor a folder."""
 
 
 def is_cpp(path: Path, text: str) -> bool:
-    """Whether a file is C++: by its suffix, and a header by what it says."""
+    """Tell whether a file is C++: by its suffix, or for a header, by its text."""
     if path.suffix in CPP:
         return True
     return path.suffix == ".h" and bool(IS_CPP.search(text)) and "PyObject *\n" not in text[:20_000]
 
 
 def find(paths: Sequence[str]) -> tuple[list[File], list[LeftOut]]:
-    """Find the sources at paths, files or folders of them. Raises NoSuchPathError."""
+    """Find the sources; paths are files or folders. Raise NoSuchPathError for any other path."""
     files: dict[Path, File] = {}
     left_out: list[LeftOut] = []
     for given in paths:
@@ -131,8 +131,8 @@ def _walk(folder: Path, left_out: list[LeftOut]) -> Iterator[Path]:
 
 
 def why_left_out(text: str) -> str:
-    """Say why the text of a file need not be analysed, or ""."""
+    """Return the reason not to analyse a file with this text, or ""."""
     head = text[:3_000]
     if MAIN.search(text) and "Python.h" not in text:
-        return "a program of its own: it has a main() and no Python.h"
+        return "a program: it has a main() and no Python.h"
     return next((why for pattern, why in GENERATED if pattern.search(head)), "")

@@ -1,7 +1,7 @@
-"""What happens in a function, in order: calls, writes, reads, ways out, each with the locks held.
+"""List the events of a function in order: calls, writes, reads and exits, with the locks held.
 
-The walk keeps to the structure of the code: both branches of an if, a loop's body once. A lock is
-`sure` where every way there took it.
+The walk follows the structure of the code: both branches of an if, and the body of a loop once. A
+lock is `sure` where every path to that place took it.
 """
 
 import re
@@ -30,9 +30,9 @@ RETURNING = re.compile(r"Py_RETURN_\w+|Py_UNREACHABLE|\w*RETURN_NULL\w*")
 
 
 class Lock(NamedTuple):
-    """A lock that is held: what kind it is of, on what, and where it was taken.
+    """A lock that is held: its kind, the locked object, and where it was taken.
 
-    kind: section, mutex (one the rules know), own (a name of the project's), scoped (C++).
+    kind: section, mutex (a known function), own (a function of the project), scoped (C++).
     """
 
     kind: str
@@ -44,14 +44,14 @@ class Lock(NamedTuple):
 
 
 class Test(NamedTuple):
-    """A condition that holds, or, if not truth, that does not."""
+    """A condition and whether it is true at this place."""
 
     condition: Node
     truth: bool
 
 
 class State(NamedTuple):
-    """What holds at one place: locks, tests, and whether the thread is detached (2: surely)."""
+    """The state at one place: locks, tests, and whether the thread is detached (2: certainly)."""
 
     locks: tuple[Lock, ...] = ()
     detached: int = 0
@@ -59,10 +59,10 @@ class State(NamedTuple):
 
 
 class Event:
-    """One thing that a function does.
+    """One action of a function.
 
     kind: call, write, read, return, jump, label, lock, unlock, end.
-    name: the function that is called, the label, or the lock's function.
+    name: the called function, the label, or the function that takes the lock.
     """
 
     __slots__ = ("arguments", "kind", "name", "node", "op", "state", "target", "value")
@@ -93,7 +93,7 @@ class Event:
 
 
 def strip(node: Node) -> Node:
-    """Take off parentheses, casts, & and *."""
+    """Remove parentheses, casts, & and *."""
     while True:
         if node.kind in CASTS and node.children:
             node = node.get("value") or node.get("argument") or node.children[-1]
@@ -102,7 +102,7 @@ def strip(node: Node) -> Node:
 
 
 def called_name(node: Node) -> str:
-    """Give the name of what a call calls: of a method, that of the method."""
+    """Return the name of the called function or method."""
     function = node.get("function")
     if function is None:
         return ""
@@ -118,7 +118,7 @@ def called_name(node: Node) -> str:
 
 
 def merge(first: State | None, second: State | None) -> State | None:
-    """What holds where two ways meet; None: a way that does not come here."""
+    """Merge the states of two paths that meet; None stands for a path that does not get here."""
     if first is None or second is None:
         return first if second is None else second
     if first is second:
@@ -159,7 +159,7 @@ def merge(first: State | None, second: State | None) -> State | None:
 
 
 def merge_all(states: Iterable[State | None]) -> State | None:
-    """What holds where many ways meet."""
+    """Merge the states of any number of paths that meet."""
     result = None
     for state in states:
         result = merge(result, state)
@@ -167,7 +167,7 @@ def merge_all(states: Iterable[State | None]) -> State | None:
 
 
 class Flow:
-    """The events of one function, and its names: variables, and what each stands for."""
+    """The events of one function, its variables, and the expression that each is an alias of."""
 
     def __init__(self, body: Node, takers: dict[str, str], parameters: dict[str, str]) -> None:
         self.events: list[Event] = []
@@ -187,7 +187,7 @@ class Flow:
     # Names.
 
     def _collect(self, body: Node) -> None:
-        """Find what each local variable stands for, if it is ever given one value alone."""
+        """Find the expression that a local variable is an alias of, if it is assigned only once."""
         for node in body.walk():
             if node.kind == "init_declarator":
                 name = declared_name(node)
@@ -224,7 +224,7 @@ class Flow:
     def _alias(self, name: str, value: Node) -> None:
         value = strip(value)
         if value.kind in {"null", "number_literal"} or value.text in {"NULL", "nullptr", "0"}:
-            return  # no more than a beginning
+            return  # only the beginning
         self.writes_to[name] = self.writes_to.get(name, 0) + 1
         if self.writes_to[name] == 1:
             self.aliases[name] = value
@@ -232,7 +232,7 @@ class Flow:
             del self.aliases[name]
 
     def root(self, node: Node, depth: int = 0) -> str:
-        """Give the one text for an object, however it is spelled: casts off, aliases resolved."""
+        """Return one text for all spellings of an object: casts removed, aliases resolved."""
         node = strip(node)
         if node.kind == "identifier":
             name = node.text
@@ -262,7 +262,7 @@ class Flow:
                 return f"{self.root(argument, depth + 1)}[]"
         return node.text
 
-    # Statements. Each gives what holds after it, or None if nothing comes after it.
+    # Statements. Each method returns the state after it, or None if control does not get past it.
 
     def statement(self, node: Node, state: State | None) -> State | None:
         if state is None:
@@ -306,7 +306,7 @@ class Flow:
             return merge(first, self.statement(alternative, None) if alternative else None)
         constant = condition.text.strip("()! ") if condition is not None else ""
         if constant in {"0", "1", "true", "false"} and condition is not None:
-            # What a macro makes of a question that the build answers.
+            # A condition about the build, after macro expansion.
             truth = (constant in {"1", "true"}) != (condition.text.count("!") % 2 == 1)
             taken = consequence if truth else alternative
             return self.statement(taken, state) if taken is not None else state
@@ -581,7 +581,7 @@ class Flow:
         return state
 
     def inside_target(self, target: Node, state: State) -> State:
-        """Walk what a target of a write is found through: that much is read."""
+        """Walk the expressions that locate the target of a write: those are read."""
         inner = strip(target)
         if inner.kind == "field_expression":
             argument = inner.get("argument")
@@ -600,7 +600,7 @@ class Flow:
             state = self.expression(function, state)
         for argument in arguments:
             if argument.kind == "lambda_expression" and "once" in name.lower():
-                continue  # std::call_once: it runs once, and the others wait
+                continue  # std::call_once runs it once, and other threads wait
             state = self.expression(argument, state)
         return self.effect(node, name, arguments, state)
 
@@ -648,7 +648,7 @@ class Flow:
         return state._replace(locks=(*kept, lock))
 
     def lock_kind(self, node: Node, name: str, arguments: list[Node]) -> str:
-        """Give section, end, mutex, method, own, unlock; or "" for any other call."""
+        """Return section, end, mutex, method, own or unlock; "" for any other call."""
         if SECTION_BEGIN.fullmatch(name):
             return "section"
         if SECTION_END.fullmatch(name):
@@ -703,7 +703,7 @@ class Flow:
 
 
 def call_arguments(node: Node) -> list[Node]:
-    """Give the arguments of a call."""
+    """Return the arguments of a call."""
     arguments = node.get("arguments")
     return [] if arguments is None else [a for a in arguments.children if a.kind != "comment"]
 
@@ -723,7 +723,7 @@ def _inner(declarator: Node) -> Node:
 
 
 def declared_name(node: Node) -> str:
-    """Give the name that a declarator declares."""
+    """Return the name that a declarator declares."""
     inner = _inner(node)
     if inner.kind in {"identifier", "field_identifier", "type_identifier"}:
         return inner.text

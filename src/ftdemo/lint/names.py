@@ -1,15 +1,15 @@
-"""Names of CPython's C API, and what is known of each.
+"""Names of functions and types of CPython's C API, grouped by their behaviour.
 
-Most come from CPython's machine-readable tables at 3.15.0rc1. `Doc/data/refcounts.dat` says what
-gives a borrowed reference (effect 0 on what is returned); `Doc/data/threadsafety.dat` says what is
-only `compatible`, that is, safe if the caller takes care that nobody else is at the same object.
+Most come from CPython's machine-readable tables at 3.15.0rc1. `Doc/data/refcounts.dat` shows which
+functions return a borrowed reference (effect 0 on the result). `Doc/data/threadsafety.dat` shows
+which are only `compatible`: safe if the caller makes sure that no other thread uses the object.
 """
 
 import re
 
-# refcounts.dat, a borrowed reference into something that can let go of it: not a tuple's item
+# refcounts.dat: a borrowed reference to an object that its owner can drop: not a tuple's item
 # (immutable), nor a module's dict or a type (which the caller's own reference keeps alive).
-# Those that threadsafety.dat has are `compatible` there. Each with what to call instead.
+# Those listed in threadsafety.dat are `compatible` there. The value is the function to call instead.
 BORROWING = {
     "PyList_GetItem": "PyList_GetItemRef()",
     "PyList_GET_ITEM": "PyList_GetItemRef()",
@@ -28,7 +28,7 @@ BORROWING = {
     "PyFunction_GET_KW_DEFAULTS": "PyObject_GetAttrString()",
     "PyFunction_GET_ANNOTATIONS": "PyObject_GetAttrString()",
     "PySys_GetObject": "PySys_GetAttr() (3.15)",
-    # Not in refcounts.dat any more, or private.
+    # No longer in refcounts.dat, or private.
     "PyWeakref_GetObject": "PyWeakref_GetRef()",
     "PyWeakref_GET_OBJECT": "PyWeakref_GetRef()",
     "_PyDict_GetItemStringWithError": "PyDict_GetItemStringRef()",
@@ -40,11 +40,11 @@ BORROWING = {
     "_PyList_GET_ITEM": "PyList_GetItemRef()",
     "PyModule_GetDict_GetItem": "PyDict_GetItemRef()",
 }
-# What one of these borrows from is no argument of theirs: it is the interpreter's.
+# These borrow from the interpreter, not from an argument.
 BORROWS_FROM_INTERPRETER = {"PyImport_AddModule", "PyImport_AddModuleObject", "PySys_GetObject"}
 
-# What gives a new object that nobody else has a reference to (refcounts.dat: effect +1; that the
-# object is new, not merely the reference, is from the documentation of each).
+# Functions that return a new object to which no other reference exists (refcounts.dat: effect +1;
+# the documentation of each says that the object is new, and not only the reference).
 FRESH = re.compile(
     r"PyDict_(New|Copy|Keys|Values|Items)|PyList_(New|AsTuple|GetSlice)|PyTuple_(New|Pack|GetSlice)"
     r"|PySequence_(List|Tuple)|PyMapping_(Keys|Values|Items)|PySet_New|PyFrozenSet_New|Py_BuildValue"
@@ -57,7 +57,7 @@ FRESH = re.compile(
     r"|\w*->tp_alloc|\w*\btp_alloc|\w*->tp_new|PyList_FromArraySteal|_PyList_FromArraySteal"
 )
 
-# What gives the caller a strong reference through its last argument, or returns one.
+# Functions that return a strong reference, or store one through their last argument.
 REFERENCE_OUT = {
     "PyDict_GetItemRef": 2,
     "PyDict_GetItemStringRef": 2,
@@ -74,7 +74,7 @@ REFERENCE_OUT = {
 }
 REFERENCE_RETURNED = {"PyList_GetItemRef", "PyImport_AddModuleRef", "PyCell_Get"}
 
-# What may run Python code of anyone's: the methods of an argument's type, a callback, an import.
+# Functions that may run arbitrary Python code: methods of an argument's type, a callback, an import.
 RUNS_PYTHON = re.compile(
     r"_?PyObject_(Call\w*|Vectorcall\w*|Str|Repr|ASCII|Bytes|Hash|RichCompare\w*|GetAttr\w*|GetOptionalAttr\w*"
     r"|SetAttr\w*|HasAttr\w*|DelAttr\w*|GenericSetAttr|GetItem|SetItem|DelItem\w*|IsTrue|Not|Size|Length\w*|GetIter"
@@ -88,10 +88,10 @@ RUNS_PYTHON = re.compile(
     r"|PyUnicode_FromObject|PyUnicode_Format|PyFile_\w+|PyWeakref_NewRef"
 )
 DECREF = re.compile(r"_?Py_(X?DECREF|CLEAR|X?SETREF)(_\w+)?|Py_DecRef")
-# Exceptions are raised without running Python code; so is what only looks.
+# Functions that raise exceptions, or only inspect objects, run no Python code.
 SETS_REFERENCE = {"Py_CLEAR", "Py_XSETREF", "Py_SETREF", "Py_ATOMIC_CLEAR"}
 
-# POSIX.1-2024 XSH 2.9.1 and attributes(7) of glibc ("MT-Unsafe"); with what to call instead.
+# POSIX.1-2024 XSH 2.9.1 and attributes(7) of glibc ("MT-Unsafe"), with the function to call instead.
 UNSAFE_LIBC = {
     "getpwuid": "getpwuid_r()",
     "getpwnam": "getpwnam_r()",
@@ -162,7 +162,7 @@ UNSAFE_LIBC = {
     "mbtowc": "mbrtowc()",
     "wctomb": "wcrtomb()",
 }
-# Each is safe in the C libraries that matter (attributes(7)), or on objects that are not shared.
+# Safe in the common C libraries (attributes(7)), or on objects that are not shared.
 FINE_LIBC = {"readdir", "lgamma", "dlerror", "basename", "dirname", "nl_langinfo", "mblen"}
 for _name in FINE_LIBC:
     UNSAFE_LIBC.pop(_name, None)
@@ -173,7 +173,7 @@ SECTION_BEGIN = re.compile(
 SECTION_END = re.compile(
     r"\w*END_CRITICAL_SECTION\w*|_?PyCriticalSection2?_End\w*|\w*critical_section_end\w*"
 )
-# Functions that take a lock, and the ones that give it back, of libraries that many use.
+# Functions of widely used libraries that take a lock, with those that release it.
 MUTEX = {
     "PyMutex_Lock": "PyMutex_Unlock",
     "_PyMutex_Lock": "_PyMutex_Unlock",
@@ -192,7 +192,7 @@ MUTEX = {
     "AcquireSRWLockShared": "ReleaseSRWLockShared",
 }
 UNLOCK = set(MUTEX.values())
-# Names of a project's own: enough to take what follows for locked, not to report on it.
+# A project's functions with such names count as taking a lock, but their use is not reported.
 OWN_LOCK = re.compile(
     r"(?i)(?!\w*(?:with_lock|lock_held|_locked|under_lock|without))\w*(?:^|_)(?:mutex_)?(?:lock|acquire|enter|begin_lock\w*|write_?lock|read_?lock|lock_acquire|lock_enter)(?:_(?!held|free|new|init|alloc|type)\w+)?"
 )
@@ -227,32 +227,32 @@ ATOMIC = re.compile(
     r"|\w*FT_MUTEX\w*|npy_atomic_\w+|PyUnstable_\w+|std::atomic_\w+|\w*atomic_\w+|\w*Atomic\w*"
 )
 
-# Types of variables and fields that need no lock, or are one.
+# Types of variables and fields that need no lock or that are a lock.
 SAFE_TYPES = re.compile(
     r"_Atomic|\batomic|thread_local|_Thread_local|__thread|PyMutex|once_flag|OnceFlag|_once_t\b|mutex|Mutex"
     r"|pthread_(once|key|rwlock|cond)_t|Py_tss_t|PyThread_type_lock|std::atomic|THREAD_LOCAL|ThreadLocal"
     r"|SRWLOCK|CRITICAL_SECTION|_tls\b|TLS\b|call_once|PyEvent|LIBCOMPAT_LOCK|\bLock\b|_lock_t\b"
 )
-# What puts an object where others can see it, and from which argument on.
+# Functions that store an object where other threads can see it, and the first stored argument.
 STORES = re.compile(
     r"PyDict_SetItem\w*|PyList_(Append|Insert|SetItem|SET_ITEM)|PySet_Add|PyModule_Add\w*|PyObject_SetAttr\w*"
     r"|PyObject_SetItem|PyTuple_(SET_ITEM|SetItem)|_?PyObject_(Call|Vectorcall)\w*|PyCell_Set|PySys_SetObject"
     r"|PyDict_SetDefault\w*|Py_X?SETREF|PyThread_start_new_thread|PyWeakref_New\w+|PyState_AddModule|PyType_\w+Watch"
 )
 STORED_FROM = {"PyObject_CallOneArg": 1}
-# Definitions that CPython takes as not const, and that a module's init alone hands over.
+# Definitions that CPython does not take as const, and that only module init passes on.
 DEFINITIONS = re.compile(
     r"(struct )?(PyModuleDef(_Slot|_Base)?|PyMethodDef|PyGetSetDef|PyMemberDef|PyType_Spec|PyType_Slot|PySlot"
     r"|PyTypeObject|Py\w+Methods|PyBufferProcs|PyStructSequence_(Desc|Field)|PyABIInfo|_PyArg_Parser|wrapperbase)"
 )
 
-# Calling a type makes an object; so does a function of the project whose name says so.
+# Calling a type creates an object; so does a project's function with such a name.
 CALLS = re.compile(r"_?PyObject_(Call\w*|Vectorcall\w*)")
 A_TYPE = re.compile(r"\w*[Tt]ype\b|\w*_TYPE\b|cls")
 MAKES = re.compile(
     r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|(?:new|create|alloc|make)[A-Z]\w*"
 )
-# Verbs of functions of C libraries that change what they are given.
+# Verbs in the names of C library functions that change their argument.
 CHANGES = re.compile(
     r"(?:\w*_)?(?:update|reset|push|pop|write|append|insert|remove|seek|advance|feed|flush|consume|Update|Reset|Write|Push|Append|Seek)"
     r"(?:_\w+|\d\w*)?|[A-Za-z]\w*(?:Update|Reset|Push|Append|Seek|Write)(?:[A-Z]\w*)?"

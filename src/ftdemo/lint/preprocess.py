@@ -1,8 +1,8 @@
-"""From a file to the C that a parser understands, line by line where it was.
+"""Turn a file into C that the parser understands, with each line in its place.
 
-Comments are taken out (and kept aside), conditions decided, the macros of the file and of the
-headers beside it expanded, and what stands without a semicolon is given one. No line moves; where
-an expansion moves what follows it in its line, `Text.column` knows where it was.
+This removes comments (and lists them), evaluates conditions, expands macros of the file and of the
+headers in the same folder, and adds missing semicolons. No line moves. If an expansion moves the
+rest of its line, `Text.column` returns the original column.
 """
 
 import re
@@ -23,7 +23,7 @@ DEFINE = re.compile(r"\s*([A-Za-z_]\w*)(\([^()]*\))?(.*)", re.DOTALL)
 WORD = re.compile(r"[A-Za-z_]\w*")
 NOT_NEWLINE = re.compile(r"[^\n]")
 
-# Names that rules know, and which therefore stand for themselves whatever a file makes of them.
+# Names that rules know. They are never expanded, even if a file defines them as macros.
 STANDS = re.compile(
     r"Py_(BEGIN|END)_|Py_(X?INCREF|X?DECREF|CLEAR|X?SETREF|X?NewRef|REFCNT|RETURN_\w+|VISIT|UNUSED"
     r"|TYPE|SIZE|MOD_GIL\w*|mod_\w+|IS_TYPE|MIN|MAX)$|Py_(UN)?BLOCK_THREADS|PyMutex_|PyCriticalSection"
@@ -55,13 +55,13 @@ BARE = re.compile(
     r"(?:\s*\((?:[^();{}]|\((?:[^();{}]|\([^();{}]*\))*\))*\))?)(?!\w)(?=\s*\n|\s*\w|\s*\})(?!\s*[;,.)({=*?+-])"
 )
 HEAD_INIT = re.compile(r"\b_?Py\w*_HEAD_INIT\b\s*(?:\([^()]*(?:\([^()]*\))?[^()]*\))?\s*,?")
-# A long table of numbers, in which there is nothing to find.
+# A long table of numbers, which contains no hazards.
 NUMBERS = re.compile(r"\{[\s0-9a-fA-FxXuUlL,.+-]{500,}\}")
 CALL_LIKE = re.compile(r"\(|\)|,|\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'")
 
 
 class Comment(NamedTuple):
-    """A comment: where it begins and ends, whether code stands before it in its line, its text."""
+    """A comment: where it begins and ends, whether code precedes it in its line, its text."""
 
     line: int
     end_line: int
@@ -70,7 +70,7 @@ class Comment(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """What an #if, #elif or #else says of the lines between it and the next one."""
+    """The condition that an #if, #elif or #else sets for the lines up to the next one."""
 
     first: int
     last: int
@@ -78,7 +78,7 @@ class Condition(NamedTuple):
 
 
 class Text(NamedTuple):
-    """What is parsed, and what was left out of it."""
+    """The text to parse, and the parts that were removed from it."""
 
     code: str
     comments: list[Comment]
@@ -88,11 +88,11 @@ class Text(NamedTuple):
     moved: dict[int, list[tuple[int, int, int]]]  # by line: from, to in the parsed one; was
 
     def guards(self, line: int) -> list[str]:
-        """Give the conditions that hold in a line, the outermost first."""
+        """Return the conditions that hold in a line, the outermost first."""
         return [c.text for c in self.conditions if c.first <= line <= c.last]
 
     def column(self, line: int, column: int) -> int:
-        """Give the column in the file of a column in the parsed text; both count from 1."""
+        """Return the column in the file for a column in the parsed text; both count from 1."""
         shift = 0
         for start, end, was in self.moved.get(line, ()):
             if column > end:
@@ -103,7 +103,7 @@ class Text(NamedTuple):
 
 
 def decode(data: bytes) -> str:
-    """Decode a source file: UTF-8, or else Latin-1; every line ends in a newline alone."""
+    """Decode a source file as UTF-8, or else as Latin-1; make every line end with one newline."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -112,10 +112,10 @@ def decode(data: bytes) -> str:
 
 
 def preprocess(text: str, path: Path | None = None, *, is_cpp: bool = False) -> Text:
-    """Give what is to be parsed of a file.
+    """Return the text of a file to parse.
 
-    Macros of quoted headers are looked up beside the file at path. Thread safety: distinct files
-    may be read at the same time.
+    Quoted headers are searched for in the folder of path. Thread safety: distinct files may be read
+    at the same time.
     """
     plain, comments = _strip(text)
     macros: dict[str, Macro] = {}
@@ -146,7 +146,7 @@ def _blank(text: str) -> str:
 
 
 def _strip(text: str) -> tuple[str, list[Comment]]:
-    """Blank out comments and what is not ASCII; give the comments beside."""
+    """Replace comments and non-ASCII characters by spaces; also return the comments."""
     comments: list[Comment] = []
     line = 1
     last = 0
@@ -181,7 +181,7 @@ def _includes(plain: str, path: Path) -> list[Path]:
 
 @lru_cache(maxsize=512)
 def _macros_of(header: Path) -> dict[str, Macro]:
-    """The macros of a header and of those that it includes."""
+    """Return the macros of a header and of the headers that it includes."""
     return _collect(header, set())
 
 
@@ -204,7 +204,7 @@ def _collect(header: Path, seen: set[Path]) -> dict[str, Macro]:
 
 
 class _Reader:
-    """Reads directives from the top: decides conditions, and takes out macros."""
+    """Reads directives from the top, evaluates conditions, and collects macros."""
 
     def __init__(self, text: str, macros: dict[str, Macro], is_cpp: bool) -> None:
         self.text = text
@@ -227,7 +227,7 @@ class _Reader:
             pieces.append(piece)
             if closing is None:
                 return "".join(pieces)
-            pieces.append(_blank(closing[0]))  # an #else or #endif too many
+            pieces.append(_blank(closing[0]))  # a surplus #else or #endif
             position = closing.end()
 
     def line_of(self, position: int) -> int:
@@ -236,7 +236,7 @@ class _Reader:
         return bisect_right(self.starts, position)
 
     def block(self, position: int, *, live: bool) -> tuple[str, int, re.Match[str] | None]:
-        """Read up to an #elif, #else or #endif that ends it; gives the text, and that directive."""
+        """Read up to the #elif, #else or #endif that ends it; return the text and that directive."""
         pieces: list[str] = []
         while self.next < len(self.directives):
             directive = self.directives[self.next]
@@ -275,14 +275,14 @@ class _Reader:
         if parameters is not None:
             names = tuple(p.strip() for p in parameters[1:-1].split(",") if p.strip())
         if name in self.macros and len(self.macros[name].body) > len(body) and not body:
-            return  # the other branch of what is not decided
+            return  # the other branch of an unknown condition
         self.macros[name] = Macro(names, body)
 
     def conditional(self, directive: re.Match[str], *, live: bool) -> tuple[str, int]:
         """Read an #if up to its #endif."""
         branches: list[tuple[str, str, bool | None]] = []
         pieces = [_blank(directive[0])]
-        taken: bool | None = False  # whether an earlier branch was; None: it may have been
+        taken: bool | None = False  # whether an earlier branch was taken; None: unknown
         said: list[str] = []
         opening: re.Match[str] | None = directive
         position = directive.end()
@@ -336,7 +336,7 @@ class _Reader:
 
 
 def _is_whole(piece: str) -> bool:
-    """Whether a branch can stand beside another: whole statements, or rows of an initializer."""
+    """Tell whether a branch consists of whole statements, or of rows of an initializer."""
     stripped = piece.strip()
     if not stripped:
         return True
@@ -349,7 +349,7 @@ def _is_whole(piece: str) -> bool:
 
 
 def _tidy(code: str) -> str:
-    """Take out what the grammar does not know; keeps every character in its place."""
+    """Remove constructs that the grammar does not know, and keep every character in its place."""
     code = UNUSED.sub(lambda m: m[1].rjust(len(m[0])) if "\n" not in m[0] else m[0], code)
     code = WRAPPED_TYPE.sub(
         lambda m: (" " * (len(m[1]) + 1) + m[2] + " ") if not m[1].startswith("STATIC") else m[0],
@@ -360,7 +360,7 @@ def _tidy(code: str) -> str:
 
 
 def _arguments(code: str, position: int) -> tuple[list[str], int] | None:
-    """Read the arguments of a macro's use, whose "(" is at position."""
+    """Read the arguments of a macro, whose "(" is at position."""
     depth = 0
     start = position + 1
     arguments: list[str] = []
@@ -384,9 +384,9 @@ def _arguments(code: str, position: int) -> tuple[list[str], int] | None:
 def _expand(
     code: str, macros: dict[str, Macro], moved: dict[int, list[tuple[int, int, int]]]
 ) -> str:
-    """Replace each use of a macro that matters by its body, on the line where the use begins."""
+    """Replace each use of a relevant macro by its body, on the line where the use begins."""
     blanks = {""}
-    for _ in range(3):  # of attributes alone, or of another name for such
+    for _ in range(3):  # consists of attributes, or of another such macro
         blanks |= {
             name
             for name, macro in macros.items()
@@ -448,7 +448,7 @@ def _expand(
 
 
 def _without(code: str, names: set[str]) -> str:
-    """Blank out names that stand for nothing."""
+    """Replace names of empty macros by spaces."""
     names = {name for name in names if not STANDS.match(name)}
     if not names:
         return code
@@ -460,7 +460,7 @@ def _without(code: str, names: set[str]) -> str:
 
 
 def _defines_functions(macro: Macro) -> bool:
-    """A macro that makes whole functions is left alone: they are not code of this place."""
+    """Tell whether a macro defines whole functions: it is not expanded."""
     return (
         bool(re.search(r"\)\s*\{.*\breturn\b", macro.body))
         and "do" not in macro.body.split()[:1]

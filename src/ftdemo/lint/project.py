@@ -1,4 +1,4 @@
-"""What files know of each other: who calls whom and under which lock, which structs are objects."""
+"""Join facts of all files: which functions call which, under which lock; structs of objects."""
 
 import re
 from collections import defaultdict
@@ -11,7 +11,7 @@ from ftdemo.lint.tree import Node
 if TYPE_CHECKING:
     from ftdemo.lint.source import Function, Source
 
-# Roles of functions that run before anyone shares the object, or when nobody does any more.
+# Roles of functions that run before the object is shared, or when it is no longer shared.
 ALONE = {
     "new", "init", "dealloc", "clear", "traverse", "exec", "module_init", "finalize", "alloc",
     "free",
@@ -20,30 +20,30 @@ INIT = {"exec", "module_init"}
 
 
 class Site(NamedTuple):
-    """A call of a function, or another mention of it."""
+    """A call of a function, or another use of its name."""
 
     callee: str
-    caller: str  # the key of the function that it stands in; "" outside of any
+    caller: str  # the key of the enclosing function; "" if there is none
     is_call: bool
     locked: bool
-    fresh: tuple[bool, ...]  # for each argument: whether nobody else has seen that object
+    fresh: tuple[bool, ...]  # for each argument: whether no other thread has seen that object
 
 
 class Summary(NamedTuple):
-    """What one file tells the others."""
+    """The facts of one file that other files need."""
 
     roles: dict[str, frozenset[str]]  # of functions, by key
     sites: list[Site]
     objects: set[str]  # structs
     fields: dict[str, dict[str, str]]  # of structs: safe, object, pointer, inline or value
-    makers: set[str]  # functions that give an object they have just made
-    takers: dict[str, str]  # functions that take or give back a lock
+    makers: set[str]  # functions that return an object that they just created
+    takers: dict[str, str]  # functions that take or release a lock
     elsewhere: dict[str, set[str]]  # roles that a table gives to functions of other files
     declares: bool
 
 
 class Project:
-    """What all files together say."""
+    """The facts of all files together."""
 
     def __init__(self) -> None:
         self.held: set[str] = set()
@@ -60,16 +60,16 @@ class Project:
         self.frozen: frozenset[str] = frozenset()
 
     def defines(self, name: str) -> bool:
-        """Whether a file of the project defines a function of that name."""
+        """Tell whether a file of the project defines a function of that name."""
         return name in self.defined
 
     def makes(self, path: str, name: str) -> bool:
-        """Whether a function gives an object that it has just made."""
+        """Tell whether a function returns an object that it just created."""
         return name in self.makers or f"{path}:{name}" in self.makers
 
 
 def summarize(source: "Source", *, declares: bool) -> Summary:
-    """Tell what others need to know of a file."""
+    """Return the facts of a file that other files need."""
     roles: dict[str, frozenset[str]] = {}
     keys: dict[str, str] = {}
     for function in source.functions:
@@ -88,7 +88,7 @@ def summarize(source: "Source", *, declares: bool) -> Summary:
     takers = {
         name: kind
         for name, kind in source.takers.items()
-        if source.by_name[name].key == name  # not of this file alone
+        if source.by_name[name].key == name  # not only of this file
     }
     return Summary(
         roles,
@@ -122,9 +122,9 @@ def _sites(source: "Source", keys: dict[str, str], roles: dict[str, frozenset[st
         if key is None or parent is None or node in seen:
             continue
         if parent.kind in {"function_declarator", "call_expression"} and parent.children[0] is node:
-            continue  # its own definition, a prototype, or a call that nothing reaches
+            continue  # its definition, a prototype, or an unreachable call
         if roles[key] - {"by name"}:
-            continue  # the table has told its role
+            continue  # the table gives its role
         sites.append(Site(key, "", False, False, ()))
     return sites
 
@@ -136,7 +136,7 @@ def _is_fresh(function: "Function", argument: Node, before: Node) -> bool:
 
 
 def _is_maker(function: "Function") -> bool:
-    """Whether all that a function returns, but NULL, is an object made in it."""
+    """Tell whether every result of a function except NULL is an object that it created."""
     if "*" not in function.node.text.split("(", 1)[0]:
         return False
     gives = False
@@ -160,7 +160,7 @@ def _is_maker(function: "Function") -> bool:
 
 
 def link(summaries: Sequence[Summary]) -> Project:
-    """Work out which functions run under a lock alone, and which only where nobody shares."""
+    """Find the functions that run only under a lock, or only on unshared objects."""
     project = Project()
     roles: dict[str, frozenset[str]] = {}
     sites: dict[str, list[Site]] = defaultdict(list)
@@ -191,7 +191,7 @@ def link(summaries: Sequence[Summary]) -> Project:
                 sites[private[site.callee][0]].append(site)
 
     def told(key: str) -> frozenset[str]:
-        """Give the roles that are sure: what a name alone says holds where nothing calls it."""
+        """Return the certain roles; one that only the name suggests counts if nothing calls it."""
         those = roles[key]
         if "by name" not in those:
             return those
@@ -199,7 +199,7 @@ def link(summaries: Sequence[Summary]) -> Project:
         return frozenset() if called else those - {"by name"}
 
     def greatest(seeds: set[str], good: Callable[[Site], bool]) -> set[str]:
-        """Give the functions that only good sites and other such functions call."""
+        """Return the functions that only good sites and other such functions call."""
         inside = {key for key in roles if sites.get(key) and not told(key)} | seeds
         while True:
             out = {
@@ -217,7 +217,7 @@ def link(summaries: Sequence[Summary]) -> Project:
     project.alone = greatest(alone, lambda site: any(site.fresh[:1]))
     named = {key for key in roles if re.search(r"(?i)_lock_?held$|_locked$", key)}
     project.held = greatest(named, lambda site: site.locked)
-    # A helper that some call under a lock, and the others before anyone shares the object.
+    # A helper that some callers call under a lock, and the others before the object is shared.
     safe = project.alone | project.held
     for key, calls in sites.items():
         if not told(key) and all(site.is_call for site in calls):
@@ -228,7 +228,7 @@ def link(summaries: Sequence[Summary]) -> Project:
 
 
 def apply(project: Project, source: "Source") -> None:
-    """Tell a file's functions what the project knows of them."""
+    """Copy the project's facts about a file's functions to them."""
     source.project = project
     for function in source.functions:
         told = project.roles.get(function.key)

@@ -1,4 +1,4 @@
-"""The lint's findings, for people and for what reads them: full, concise, json, github, sarif."""
+"""Print the findings of the lint in a format: full, concise, json, github or sarif."""
 
 import json
 import sys
@@ -52,19 +52,18 @@ def _count(number: int, what: str) -> str:
 
 
 def verdict(module: Module) -> str:
-    """Say in one sentence whether a module is ready."""
+    """Return one sentence about the readiness of a module."""
     errors, warnings = module["errors"], module["warnings"]
-    against = [_count(n, what) for n, what in ((errors, "error"), (warnings, "warning")) if n]
-    stands = "stands" if errors + warnings == 1 else "stand"
+    found = [_count(n, what) for n, what in ((errors, "error"), (warnings, "warning")) if n]
     if module["declares"]:
-        says = f"{module['name']} declares that it needs no GIL"
-        if against:
-            return f"{says}, and {' and '.join(against)} {stands} against it"
-        return f"{says}, and nothing was found against it"
-    says = f"{module['name']} declares nothing, so that its import turns the GIL on"
-    if against:
-        return f"{says}; {' and '.join(against)} {stands} against a declaration"
-    return f"{says}; nothing was found against a declaration"
+        says = f"{module['name']} declares that it does not need the GIL"
+        if found:
+            return f"{says}, but has {' and '.join(found)}"
+        return f"{says}, and has no findings"
+    says = f"{module['name']} declares nothing, so its import turns the GIL on"
+    if found:
+        return f"{says}; it has {' and '.join(found)}"
+    return f"{says}; it has no findings"
 
 
 def _readiness(result: Result) -> list[Block]:
@@ -92,12 +91,12 @@ def _readiness(result: Result) -> list[Block]:
     if summary["in_baseline"]:
         line += f", {summary['in_baseline']} in the baseline"
     if exit_code(result) == exit_codes.NOTHING_CHECKED:
-        line = "Nothing was analysed: there is no C or C++ source here."
+        line = "Nothing was analysed: the paths contain no C or C++ source."
     return [*blocks, line]
 
 
 def _not_analysed(places: list[NotAnalysed]) -> str:
-    lines = [f"not analysed: {_count(len(places), 'place')}, of which silence says nothing"]
+    lines = [f"not analysed: {_count(len(places), 'place')} (there may be hazards)"]
     lines += [f"  {p['path']}:{p['line']}: {p['what']}" for p in places[:NOT_ANALYSED_SHOWN]]
     if len(places) > NOT_ANALYSED_SHOWN:
         lines.append(f"  and {len(places) - NOT_ANALYSED_SHOWN} more (--json has them all)")
@@ -105,7 +104,7 @@ def _not_analysed(places: list[NotAnalysed]) -> str:
 
 
 def annotation(finding: Finding) -> str:
-    """Make a workflow command of GitHub Actions of a finding."""
+    """Turn a finding into a workflow command of GitHub Actions."""
     return github.annotation(
         finding["severity"],
         finding["rule"],
@@ -117,7 +116,7 @@ def annotation(finding: Finding) -> str:
 
 
 def report_to_github(result: Result) -> None:
-    """Annotate a run of GitHub Actions, on stderr, and add to the job's summary."""
+    """Print annotations for GitHub Actions on stderr, and add to the job summary."""
     for finding in result["findings"]:
         print(annotation(finding), file=sys.stderr)
     counts = Counter((f["severity"], f["rule"]) for f in result["findings"])
@@ -131,7 +130,7 @@ def report_to_github(result: Result) -> None:
 
 
 def sarif(result: Result) -> dict[str, Any]:
-    """Make a SARIF 2.1.0 log of a result."""
+    """Turn a result into a SARIF 2.1.0 log."""
     names = sorted({finding["rule"] for finding in result["findings"]})
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -186,7 +185,7 @@ def _sarif_rule(name: str) -> dict[str, Any]:
 
 
 def explain(names: list[str]) -> None:
-    """Print what rules find, where that is written, and code that is wrong and right."""
+    """Print the hazard of each rule, where it is documented, and wrong and right code."""
     blocks: list[Block] = []
     for name in names:
         rule = RULES[name]

@@ -1,4 +1,4 @@
-"""One file as rules see it: functions and what they do, variables, structs, and tables of slots."""
+"""A file as the rules see it: functions with their events, variables, structs, tables of slots."""
 
 import re
 from bisect import bisect_right
@@ -26,7 +26,7 @@ from ftdemo.lint.project import Project
 from ftdemo.lint.tree import Node, Tree
 
 HEADERS = {".h", ".hh", ".hpp", ".hxx", ".h++", ".inc", ".ipp", ".tpp"}
-# The slots of a static PyTypeObject by their place, the head being the first.
+# The slots of a static PyTypeObject by position; the first is the head.
 TYPE_SLOTS = (
     "head", "tp_name", "tp_basicsize", "tp_itemsize", "tp_dealloc", "tp_vectorcall_offset",
     "tp_getattr", "tp_setattr", "tp_as_async", "tp_repr", "tp_as_number", "tp_as_sequence",
@@ -56,7 +56,7 @@ ROLES = {
     "m_free": "free", "mod_exec": "exec", "mod_create": "exec", "mod_state_traverse": "traverse",
     "mod_state_clear": "clear", "mod_state_free": "free",
 }  # fmt: skip
-# What a name says of a function whose table is in another file.
+# The role that a function's name suggests if its table is in another file.
 BY_NAME = (
     (re.compile(r"\w*_(tp_)?dealloc|\w*_destructor|\w*_finali[sz]e|\w*_del"), "dealloc"),
     (re.compile(r"\w*_(tp_)?traverse"), "traverse"),
@@ -76,7 +76,7 @@ LOCKED_NAME = re.compile(r"(?i)\w*(_lock_?held|_locked|_unlocked|_nolock|_no_loc
 
 
 class Function:
-    """A function: its parameters, its roles, and, once asked, what it does."""
+    """A function: its parameters, its roles, and its events, which are computed on demand."""
 
     def __init__(self, source: "Source", node: Node, body: Node, name: str, owner: str) -> None:
         self.source = source
@@ -86,9 +86,9 @@ class Function:
         self.class_name = owner
         self.roles: set[str] = set()
         self.clinic_locks: tuple[str, ...] = ()
-        self.held = False  # called under a lock alone
-        self.fresh_parameters: set[str] = set()  # every caller gives an object of its own making
-        self.alone = False  # called only where nobody else can have the object
+        self.held = False  # called only under a lock
+        self.fresh_parameters: set[str] = set()  # every caller passes an object that it created
+        self.alone = False  # called only where no other thread can have the object
         self.during_init = False  # called only while the module is initialized
         self.is_static = "static" in _words(node)
         self.line = source.line(node.start)
@@ -97,28 +97,28 @@ class Function:
 
     @property
     def key(self) -> str:
-        """The name that calls of it are kept under: with its file, if it is seen there alone."""
+        """The name under which its calls are listed; with its file, if it is static."""
         private = self.is_static and self.source.path.suffix not in HEADERS
         return f"{self.source.path}:{self.name}" if private else self.name
 
     @property
     def first(self) -> str:
-        """The first parameter: self, in a method."""
+        """The first parameter, which is self in a method."""
         return next(iter(self.parameters), "")
 
     @cached_property
     def flow(self) -> Flow:
-        """What it does, in order, and what its names stand for."""
+        """Its events in order, and its aliases."""
         return Flow(self.body, self.source.takers | self.source.project.takers, self.parameters)
 
     @property
     def events(self) -> list[Event]:
-        """What it does, in order."""
+        """Its events in order."""
         return self.flow.events
 
     @cached_property
     def values(self) -> dict[str, list[Node]]:
-        """What each local variable is given, but for NULL and 0."""
+        """The values that each local variable is assigned, except NULL and 0."""
         found: dict[str, list[Node]] = defaultdict(list)
         for event in self.events:
             target = event.target
@@ -129,7 +129,7 @@ class Function:
 
     @cached_property
     def names(self) -> dict[str, list[Node]]:
-        """Each identifier, with all places."""
+        """Each identifier, with all nodes where it occurs."""
         found: dict[str, list[Node]] = defaultdict(list)
         for node in self.body.walk():
             if node.kind == "identifier":
@@ -137,28 +137,28 @@ class Function:
         return found
 
     def is_locked(self, state: State) -> bool:
-        """Whether a lock may be held here, on whatever."""
+        """Tell whether any lock may be held here."""
         return bool(state.locks) or self.always_locked
 
     @property
     def always_locked(self) -> bool:
-        """Whether all of it runs under a lock of its caller."""
+        """Whether all of it runs under a lock that its caller holds."""
         return self.held or bool(self.clinic_locks) or bool(LOCKED_NAME.fullmatch(self.name))
 
     def locks_object(self, state: State, root: str) -> bool:
-        """Whether a lock on this very object is held, or one that cannot be told from it."""
+        """Tell whether a lock on this object is held, or a lock that may be on this object."""
         if self.held or LOCKED_NAME.fullmatch(self.name):
             return True
         held = [(lock, each) for lock in state.locks for each in lock.objects]
         if any(lock.kind != "section" or "MUTEX" in lock.name for lock in state.locks):
-            return True  # what a mutex guards, its owner knows
+            return True  # only its owner knows what a mutex guards
         for _, each in held:
             if each == root or root.startswith((f"{each}->", f"{each}[")):
                 return True
         return any(root == each or root.startswith(f"{each}->") for each in self.clinic_locks)
 
     def is_fresh(self, name: str, before: Node | None = None, depth: int = 0) -> bool:
-        """Whether a variable is an object made in this function that nobody else has seen yet."""
+        """Tell whether a variable is an object created here that no other thread has seen yet."""
         if name in self.parameters:
             given = is_keywords(name) or name in self.fresh_parameters
             return given and name not in self.values
@@ -193,7 +193,7 @@ class Function:
 
     @cached_property
     def _put(self) -> dict[str, list[tuple[Event, Node]]]:
-        """Where each variable's object is put: the event, and what it is put into."""
+        """The places that store each variable's object: the event, and where it stores the object."""
         found: dict[str, list[tuple[Event, Node]]] = defaultdict(list)
         for event in self.events:
             if event.kind == "write" and event.value is not None and event.target is not None:
@@ -208,7 +208,7 @@ class Function:
         return found
 
     def escapes(self, name: str, before: Node | None) -> bool:
-        """Whether others can see a variable's object before a node: it was stored somewhere."""
+        """Tell whether a variable's object was stored somewhere, so that others see it, before a node."""
         limit = before.start if before is not None else self.body.end
         for event, into in self._put.get(name, ()):
             if event.node.start >= limit:
@@ -227,7 +227,7 @@ class Function:
         return False
 
     def _is_helper(self, target: Node) -> bool:
-        """Whether a field is that of a plain struct that a caller passed to work with."""
+        """Tell whether a field belongs to a plain struct that a caller passed as working memory."""
         base = target.get("argument") if target.kind == "field_expression" else None
         if base is None or base.text not in self.parameters:
             return False
@@ -237,7 +237,7 @@ class Function:
         return plain and not SHARED.search(struct)
 
     def struct_of(self, base: Node) -> str:
-        """Give the name of the struct that an expression points to, or ""."""
+        """Return the name of the struct that an expression points to, or ""."""
         node = base
         while node.kind == "parenthesized_expression" and node.children:
             node = node.children[-1]
@@ -252,7 +252,7 @@ class Function:
 
 
 NEW_REFERENCE = {"Py_NewRef", "Py_XNewRef"}
-# What the name of a plain struct says if others see what is put there.
+# A plain struct with such a name is one that other threads see.
 SHARED = re.compile(r"(?i)state|cache|table|pool|list|queue|registry|global")
 
 
@@ -297,7 +297,7 @@ class Field:
 
     @property
     def sort(self) -> str:
-        """What kind of thing it is: safe (atomic, or a lock), object, pointer, inline or value."""
+        """Its kind: safe (atomic, or a lock), object, pointer, inline or value."""
         if self.is_safe:
             return "safe"
         if self.is_pointer:
@@ -311,7 +311,7 @@ VALUE = re.compile(
 
 
 class Struct:
-    """A struct: its fields, and whether it is that of a Python object."""
+    """A struct: its fields, and whether it is the struct of a Python object."""
 
     def __init__(self, body: Node) -> None:
         self.fields: dict[str, Field] = {}
@@ -350,7 +350,9 @@ class Source:
         self.globals: dict[str, Variable] = {}
         self.structs: dict[str, Struct] = {}
         self.typedefs: dict[str, str] = {}
-        self.modules: list[tuple[str, int]] = []  # the names of modules made here, with lines
+        self.modules: list[
+            tuple[str, int]
+        ] = []  # the names of the modules that the file defines, with lines
         self.tables: list[tuple[str, Node, list[Node]]] = []  # type, declarator, rows
         self.slots: list[tuple[str, str, Node]] = []  # slot, function, the value
         self.elsewhere: dict[str, set[str]] = {}  # roles of functions that another file defines
@@ -363,21 +365,21 @@ class Source:
         self._find_takers()
 
     def line(self, offset: int) -> int:
-        """Give the line of an offset; lines count from 1."""
+        """Return the line of an offset; lines count from 1."""
         return bisect_right(self.starts, offset)
 
     def place(self, node: Node) -> tuple[int, int]:
-        """Give the line and the column of a node in the file."""
+        """Return the line and the column of a node in the file."""
         line = self.line(node.start)
         return line, self.text.column(line, node.start - self.starts[line - 1] + 1)
 
     def nodes(self, *kinds: str) -> Iterator[Node]:
-        """Yield all nodes of such kinds."""
+        """Yield all nodes of these kinds."""
         for kind in kinds:
             yield from self.tree.by_kind.get(kind, ())
 
     def makes(self, call: Node) -> bool:
-        """Whether a call gives an object that it has just made."""
+        """Tell whether a call returns an object that it just created."""
         name = called_name(call)
         whole = call.get("function")
         spelled = whole.text if whole is not None else name
@@ -392,7 +394,7 @@ class Source:
         )
 
     def cmake_declares(self) -> bool:
-        """Whether a CMakeLists.txt beside the file or above it says FREE_THREADED, for nanobind."""
+        """Tell whether a CMakeLists.txt in this folder or above has FREE_THREADED, for nanobind."""
         for folder in list(self.path.resolve().parents)[:3]:
             listing = folder / "CMakeLists.txt"
             if listing.is_file():
@@ -442,7 +444,7 @@ class Source:
                 names += [declared_name(c) for c in owner.children if c is not node]
             struct = Struct(body)
             self.structs.update((name, struct) for name in names if name)
-        for _ in range(2):  # a struct that begins with an object's is one
+        for _ in range(2):  # a struct that begins with an object's struct is one
             for struct in self.structs.values():
                 first = self.structs.get(struct.first)
                 struct.is_object = struct.is_object or (first is not None and first.is_object)
@@ -559,7 +561,7 @@ class Source:
                     function.clinic_locks = tuple(line.split()[1:]) or (function.first,)
 
     def _find_takers(self) -> None:
-        """Find the file's own functions that take a lock and leave it held, or give one back."""
+        """Find functions of the file that take a lock and leave it held, or that release one."""
         for function in self.functions:
             if function.body.end - function.body.start > 1500:
                 continue
@@ -647,17 +649,17 @@ def _is_prototype(declarator: Node) -> bool:
 
 
 def is_null(node: Node) -> bool:
-    """Whether an expression is NULL, 0 or nullptr."""
+    """Tell whether an expression is NULL, 0 or nullptr."""
     return strip(node).text in {"NULL", "0", "nullptr"}
 
 
 def is_keywords(name: str) -> bool:
-    """Whether a parameter is the dict of keyword arguments, which is made for each call."""
+    """Tell whether a parameter is the dict of keyword arguments, which is new in each call."""
     return bool(re.fullmatch(r"(?i)_?kw(arg|d)?s?|keywords|keywds|kwdict|kw_?args?", name))
 
 
 def struct_name(kind: str) -> str:
-    """Give the name of a struct in the text of a type."""
+    """Return the name of a struct in the text of a type."""
     words = [
         word
         for word in kind.replace("*", " ").replace("&", " ").split()
@@ -667,6 +669,6 @@ def struct_name(kind: str) -> str:
 
 
 def root_name(root: str) -> str:
-    """Give the variable that the text of an object begins with."""
+    """Return the variable that the text of an object begins with."""
     match = re.match(r"\W*(\w+)", root)
     return match[1] if match else root

@@ -1,4 +1,4 @@
-"""`/* ftdemo: ignore[rule] reason */`: what the author has looked at, and stale ignores."""
+"""Read comments `/* ftdemo: ignore[rule] reason */`, and find those that suppress nothing."""
 
 import re
 from typing import NamedTuple
@@ -9,7 +9,7 @@ IGNORE = re.compile(r"ftdemo:\s*ignore(?:\[([^\]]*)\])?")
 
 
 class Ignore(NamedTuple):
-    """An ignore: its line, the lines it is for, and the rules, all of them if there are none."""
+    """An ignore: its line, the lines that it covers, and the rules (none: all rules)."""
 
     line: int
     first: int
@@ -17,7 +17,7 @@ class Ignore(NamedTuple):
     rules: tuple[str, ...]
 
     def covers(self, rule: str, line: int, end_line: int) -> bool:
-        """Whether it is for a finding: on the line of one of its ends, or right above it."""
+        """Tell whether it covers a finding: on its first or last line, or directly above."""
         if self.rules and rule not in self.rules:
             return False
         return self.first <= line <= self.last or self.first <= end_line <= self.last

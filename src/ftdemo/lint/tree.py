@@ -1,6 +1,6 @@
-"""A syntax tree of plain Python objects: what tree-sitter parsed, read once.
+"""Copy the syntax tree of tree-sitter into plain Python objects.
 
-Rules look at each node many times, and a look at one of tree-sitter's costs a call into it.
+Rules read each node many times, and each read of a tree-sitter node costs a call into C.
 """
 
 import re
@@ -15,11 +15,11 @@ SPACES = re.compile(r"\s+")
 
 
 class ParserMissingError(Exception):
-    """tree-sitter is not installed, or not its grammars of C and C++."""
+    """tree-sitter or its grammars of C and C++ are not installed."""
 
 
 class Node:
-    """A node: its kind in the grammar, its place in the text, and its children that have a name."""
+    """A node: its kind in the grammar, its place in the text, and its named children."""
 
     __slots__ = ("_text", "children", "code", "end", "fields", "kind", "op", "parent", "start")
 
@@ -35,19 +35,19 @@ class Node:
         self._text: str | None = None
 
     def get(self, field: str) -> "Node | None":
-        """Give the child in a field of the grammar."""
+        """Return the child in a field of the grammar."""
         return self.fields.get(field)
 
     @property
     def text(self) -> str:
-        """The text, with one space for each run of white space."""
+        """The text, with each run of white space replaced by one space."""
         if self._text is None:
             text = self.code[self.start : self.end]
             self._text = SPACES.sub(" ", text) if "\n" in text or "  " in text else text
         return self._text
 
     def walk(self) -> "Iterator[Node]":
-        """Yield this node and all below it, in the order of the text."""
+        """Yield this node and all its descendants, in the order of the text."""
         stack = [self]
         while stack:
             node = stack.pop()
@@ -55,7 +55,7 @@ class Node:
             stack.extend(reversed(node.children))
 
     def up(self, *kinds: str) -> "Node | None":
-        """Give the nearest node above that is of such a kind."""
+        """Return the nearest ancestor of one of these kinds."""
         node = self.parent
         while node is not None and node.kind not in kinds:
             node = node.parent
@@ -66,7 +66,7 @@ class Node:
 
 
 class Tree:
-    """A parsed file: the root, the nodes of some kinds, and what could not be parsed."""
+    """A parsed file: the root, the nodes of some kinds, and the parts that did not parse."""
 
     def __init__(
         self, root: Node, errors: list[tuple[int, str]], by_kind: dict[str, list[Node]]
@@ -80,7 +80,7 @@ _parsers: dict[bool, "tree_sitter.Parser"] = {}
 
 
 def parser(is_cpp: bool) -> "tree_sitter.Parser":
-    """Give a parser of C or C++, each process's own. Raises ParserMissingError."""
+    """Return this process's parser of C or C++. Raise ParserMissingError if it is not installed."""
     if is_cpp not in _parsers:
         try:
             import tree_sitter
@@ -94,7 +94,7 @@ def parser(is_cpp: bool) -> "tree_sitter.Parser":
 
 
 def parse(code: str, *, is_cpp: bool) -> Tree:
-    """Parse text that is ASCII, so that a byte is a character."""
+    """Parse text, which must be ASCII, so that each byte is one character."""
     tree = parser(is_cpp).parse(code.encode("ascii", "replace"))
     cursor = tree.walk()
     first = cursor.node

@@ -1,7 +1,7 @@
-"""A package of extension modules that misbehave when they are imported, made for the tests.
+"""A package of extension modules that misbehave when they are imported, built by the tests.
 
-MODULES says how each is built, what Python code it runs while it is initialized, and what the
-import check has to say of it on a free-threaded build.
+MODULES lists how each module is built, which Python code it runs during its initialization, and the
+verdict that the import check must give on a free-threaded build.
 """
 
 import subprocess
@@ -168,7 +168,7 @@ def build(folder: Path) -> None:
         extensions.append((f"misbehaving.{name}", macros))
     for name, code in PACKAGES.items():
         (folder / "misbehaving" / name / "__init__.py").write_text(code)
-    # A library that is no module, and a module that is for another interpreter.
+    # A library that is not a module, and a module for another interpreter.
     (folder / "misbehaving/library.so").write_bytes(b"no init function in here")
     (folder / "misbehaving/other.cpython-39-x86_64-linux-gnu.so").write_bytes(b"")
     subprocess.run(

@@ -1,6 +1,6 @@
-/* A module of the package that tests/tool/test_check.py checks. Macros say which:
- * NAME; SINGLE_PHASE; DECLARES, that it can do without the GIL; and BEHAVES,
- * the module of Python code that it imports while it is initialized. */
+/* A module of the package that tests/tool/test_check.py checks. Macros:
+ * NAME; SINGLE_PHASE; DECLARES, if it declares free-threading support; and
+ * BEHAVES, the Python module that it imports during its initialization. */
 
 #include <Python.h>
 

@@ -1,4 +1,4 @@
-"""The rules, a file for each family. To add one, write a function with @rule in the file it fits."""
+"""The rules, one file per family. To add a rule, write a function with @rule in a fitting file."""
 
 from ftdemo.lint.rules import (
     conventions,

@@ -13,9 +13,9 @@ from ftdemo.lint.tree import Node
 LEVELS = "incompatible|compatible|safe on distinct objects|safe on shared objects|atomic"
 GUARANTEE = re.compile(rf"\bThread safety: ({LEVELS})([,;][^.]*)?\.$")
 GUARDED = re.compile(r"guarded by:|constant after|written by", re.IGNORECASE)
-# Where the doc stands in a row.
+# The position of the docstring in a row.
 DOC_INDEX = {"PyMethodDef": 3, "PyGetSetDef": 3, "PyMemberDef": 4}
-# What of Python's API may be used in a section. None of it runs Python code.
+# The part of Python's API that is allowed in a section. None of it runs Python code.
 FINE = re.compile(
     r"Py_(MAX|MIN|X?INCREF|X?NewRef)|PyLong_From\w+|Py_(BEGIN|END)_CRITICAL_SECTION\w*|Py_\w+_CAST"
     r"|PyObject_GetTypeData|PyUnstable_\w+|Py\w+_(GET_SIZE|GET_ITEM|CHECK|Check|CheckExact)|PyList_GetItemRef"
@@ -26,7 +26,7 @@ FINE = re.compile(
     "warning",
     group="conventions",
     source="csrc/ready",
-    help='write "guarded by: ..." or "constant after ..." beside it',
+    help='add a comment "guarded by: ..." or "constant after ..."',
     wrong="""
 typedef struct {
     PyObject_HEAD
@@ -43,7 +43,7 @@ typedef struct {
 """,
 )
 def guard_unsaid(source: Source) -> Iterator[Found]:
-    """What guards a field that can change, or why nothing need to, a comment beside it says."""
+    """A mutable field has no comment that names its lock, or says why it needs none."""
     for struct in source.nodes("struct_specifier"):
         body = struct.get("body")
         fields = (
@@ -76,11 +76,11 @@ def guard_unsaid(source: Source) -> Iterator[Found]:
                 and not constant
                 and not _said(source, source.line(field.start), source.line(field.end))
             ):
-                yield Found(field, f"what guards {declared_name(named[0])}?")
+                yield Found(field, f"no comment says what guards {declared_name(named[0])}")
 
 
 def _said(source: Source, first: int, last: int) -> bool:
-    """Whether a comment on such lines, or one that ends right above them, says what guards."""
+    """Tell whether a comment on these lines, or directly above them, names the lock."""
     return any(
         GUARDED.search(" ".join(comment.text.split()))
         for comment in source.text.comments
@@ -100,7 +100,7 @@ def _string(node: Node) -> str:
 
 
 def _docs(source: Source) -> Iterator[tuple[Node, Node, str]]:
-    """Yield the row and the doc of each method, attribute and type, and the pattern of its start."""
+    """Yield the row and the docstring of each method, attribute and type, and its expected start."""
     variables: dict[str, Node] = {}
     for call in source.nodes("call_expression", "macro_type_specifier"):
         if called_name(call) == "PyDoc_STRVAR":
@@ -150,20 +150,20 @@ static PyMethodDef methods[] = {
 """,
 )
 def guarantee_unsaid(source: Source) -> Iterator[Found]:
-    """A doc begins with its signature, for inspect, and ends with what it guarantees to threads."""
+    """A docstring lacks the signature, which inspect reads, or the thread safety level at its end."""
     for row, doc, start in _docs(source):
         text = _string(doc)
         if not re.match(start, text):
-            yield Found(row, f"the doc does not begin with {start!r}")
+            yield Found(row, f"the docstring does not begin with {start!r}")
         elif not GUARANTEE.search(" ".join(text.split())):
-            yield Found(row, "the doc does not end with what it guarantees to threads")
+            yield Found(row, "the docstring does not end with its thread safety level")
 
 
 @rule(
     "warning",
     group="conventions",
     source="csrc/ready",
-    help="convert and check before the section, raise and release after it",
+    help="convert and check arguments before the section; raise and release after it",
     wrong="""
 static PyObject *
 f(PyObject *self, PyObject *arg)
@@ -187,15 +187,15 @@ f(PyObject *self, PyObject *arg)
 """,
 )
 def section_not_plain(source: Source) -> Iterator[Found]:
-    """In a section stands nothing that could run Python code, not even what happens not to."""
+    """A critical section calls an API that could run Python code, even if this call does not."""
     for function in source.functions:
         for event in function.events:
             inside = any(lock.kind == "section" for lock in event.state.locks)
             if event.kind == "lock" and inside and not SECTION_BEGIN.fullmatch(event.name):
-                yield Found(event.node, f"{event.name}() in a section")
+                yield Found(event.node, f"{event.name}() is called in a section")
             if event.kind == "call" and inside and event.name.startswith(("Py", "_Py")):
                 if not FINE.fullmatch(event.name) or DECREF.fullmatch(event.name):
-                    yield Found(event.node, f"{event.name}() in a section")
+                    yield Found(event.node, f"{event.name}() is called in a section")
 
 
 @rule(
@@ -213,7 +213,7 @@ static PyMethodDef methods[] = {{NULL}};
 """,
 )
 def static_not_const(source: Source) -> Iterator[Found]:
-    """State is the module's or an object's: a static is const, or a definition that CPython reads."""
+    """A static is mutable; state belongs to the module or an object, unless CPython reads it as a definition."""
     for variable in source.variables:
         definition = bool(DEFINITIONS.fullmatch(variable.type)) and not variable.is_pointer
         if not (variable.is_const or definition or "extern" in variable.words):

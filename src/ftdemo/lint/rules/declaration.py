@@ -1,4 +1,4 @@
-"""Whether a module says that it needs no GIL, and whether it says so where it counts."""
+"""Check whether a module declares free-threading support, and in a place where it has effect."""
 
 import re
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ GUARD = re.compile(r"Py_GIL_DISABLED")
 
 
 def declares(source: Source) -> bool:
-    """Whether a file says of its module that it needs no GIL, in one of the ways there are."""
+    """Tell whether a file declares free-threading support for its module, in any known way."""
     if DECLARES.search(source.code):
         return True
     if any(DECLARES.search(macro.body) for macro in source.text.macros.values()):
@@ -27,9 +27,9 @@ def declares(source: Source) -> bool:
     "warning",
     group="optional",
     source=f"{HOWTO}#module-initialization",
-    help="add {Py_mod_gil, Py_MOD_GIL_NOT_USED} to the module's slots once what lint and stress "
-    "find is mended",
-    ignore="the module needs the GIL, and that is known",
+    help="add {Py_mod_gil, Py_MOD_GIL_NOT_USED} to the module's slots once the findings of lint and "
+    "stress are fixed",
+    ignore="the module needs the GIL, and this is intended",
     wrong="""
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, exec}, {0, NULL}};
 PyMODINIT_FUNC
@@ -62,7 +62,7 @@ def gil_undeclared(source: Source) -> Iterator[Found]:
         named = function.node.get("declarator") if function is not None else None
         yield Found(
             named if named is not None else source.tree.root,
-            f"module {name} does not declare that it needs no GIL: its import turns the GIL on",
+            f"module {name} does not declare free-threading support: its import turns the GIL on",
         )
 
 
@@ -94,7 +94,7 @@ PyInit_a(void)
 """,
 )
 def declared_in_exec(source: Source) -> Iterator[Found]:
-    """In an exec function the declaration comes too late: the GIL is on by then, and stays on."""
+    """A declaration in an exec function comes too late: the GIL is already on, and stays on."""
     execs = {f.name for f in source.functions if "exec" in f.roles}
     slots = bool(execs) or any(kind == "PyModuleDef_Slot" for kind, _, _ in source.tables)
     calls = {
@@ -144,7 +144,7 @@ PyInit_a(void)
 """,
 )
 def declaration_unguarded(source: Source) -> Iterator[Found]:
-    """What declares does not exist on every build and version: the module does not compile there."""
+    """The declaration does not exist in every build and version: the module does not compile there."""
     for call in source.nodes("call_expression"):
         if called_name(call) == "PyUnstable_Module_SetGIL":
             if not any(

@@ -1,4 +1,4 @@
-"""What must not happen between Py_BEGIN_ALLOW_THREADS and its end, and whose memory is whose."""
+"""Check code between Py_BEGIN_ALLOW_THREADS and its end, and the choice of allocators."""
 
 import re
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ HOWTO = "https://docs.python.org/3/c-api/threads.html"
 @rule(
     "error",
     source=f"{HOWTO}#detaching-the-thread-state-from-extension-code",
-    help="do it after Py_END_ALLOW_THREADS, or between Py_BLOCK_THREADS and Py_UNBLOCK_THREADS",
+    help="move it after Py_END_ALLOW_THREADS, or between Py_BLOCK_THREADS and Py_UNBLOCK_THREADS",
     wrong="""
 static PyObject *
 read_all(PyObject *self, PyObject *path)
@@ -64,7 +64,7 @@ read_all(PyObject *self, PyObject *path)
 """,
 )
 def python_while_detached(source: Source) -> Iterator[Found]:
-    """A thread that has detached has no thread state: calls of the API and a return from there crash."""
+    """A detached thread has no thread state: calling the API or returning to Python crashes."""
     for function in source.functions:
         attaches = any(e.kind == "call" and ATTACH.fullmatch(e.name) for e in function.events)
         for event in function.events:
@@ -72,7 +72,7 @@ def python_while_detached(source: Source) -> Iterator[Found]:
                 continue
             if event.kind == "return" and attaches and not _in_lambda(event, function):
                 yield Found(
-                    event.node, "returns with the thread detached, after BEGIN_ALLOW_THREADS"
+                    event.node, "returns while the thread is detached, after BEGIN_ALLOW_THREADS"
                 )
             elif event.kind == "call" and IS_API.fullmatch(event.name):
                 if NEEDS_NO_THREAD_STATE.fullmatch(event.name) or ATTACH.fullmatch(event.name):
@@ -130,7 +130,7 @@ make(PyObject *module, PyObject *arg)
 """,
 )
 def wrong_allocator(source: Source) -> Iterator[Found]:
-    """Only objects may come from the object allocator, and all must: the collector walks its heap."""
+    """All objects and nothing else must come from the object allocator: the garbage collector walks its heap."""
     objects = source.project.objects
     for function in source.functions:
         for event in function.events:
@@ -144,14 +144,16 @@ def wrong_allocator(source: Source) -> Iterator[Found]:
                 known = kind in PLAIN or kind in source.project.fields
                 if known:
                     yield Found(
-                        event.node, f"{event.name}() makes {kind}, which is no Python object"
+                        event.node, f"{event.name}() allocates {kind}, which is not a Python object"
                     )
             elif not for_objects and kind in objects:
-                yield Found(event.node, f"{event.name}() makes a {kind}, which is a Python object")
+                yield Found(
+                    event.node, f"{event.name}() allocates a {kind}, which is a Python object"
+                )
 
 
 def _given_to(event: Event, function: Function) -> str:
-    """Give the type that memory is allocated for, as far as the code says so."""
+    """Return the type that memory is allocated for, if the code shows it."""
     node: Node | None = event.node.parent
     while node is not None and node.kind == "parenthesized_expression":
         node = node.parent

@@ -1,4 +1,4 @@
-"""Whether code runs because something was found NULL, 0 or unset."""
+"""Find code that runs only if something was NULL, 0 or unset."""
 
 from ftdemo.lint.flow import Event, Test, call_arguments, strip
 from ftdemo.lint.source import Function, is_null
@@ -8,7 +8,7 @@ EMPTY = {"NULL", "0", "nullptr", "-1", "false", "Py_None", "UNSET", "FALSE"}
 
 
 def filled_when_null(event: Event, root: str, function: Function) -> bool:
-    """Whether an event writes to what was just found empty."""
+    """Tell whether an event writes to a variable or field that was just found empty."""
     if event.kind != "write" or (event.value is not None and is_null(event.value)):
         return False
     if event.target is None or strip(event.target).kind == "subscript_expression":
@@ -17,7 +17,7 @@ def filled_when_null(event: Event, root: str, function: Function) -> bool:
 
 
 def is_empty(test: Test, root: str, function: Function) -> bool:
-    """Whether a test says that an object is NULL, 0 or unset."""
+    """Tell whether a test shows that an object is NULL, 0 or unset."""
     return _says(test.condition, test.truth, root, function)
 
 

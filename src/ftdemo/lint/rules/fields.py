@@ -1,4 +1,4 @@
-"""Fields of objects that threads share: filled, written, stepped on and handed out with no lock."""
+"""Check fields of shared objects: filled, written, advanced or exposed without a lock."""
 
 import re
 from collections import defaultdict
@@ -25,7 +25,7 @@ STATE = re.compile(
 
 
 class Access(NamedTuple):
-    """A read or a write of a field: by what, of which struct's, on which object."""
+    """A read or a write of a field: the event, the struct, and the object."""
 
     event: Event
     function: Function
@@ -38,7 +38,7 @@ class Access(NamedTuple):
 
 
 def accesses(source: Source) -> list[Access]:
-    """Find the reads and writes of fields of objects that others may have at the same time."""
+    """Find the reads and writes of fields of objects that other threads may have."""
     if "accesses" not in source.cache:
         found = []
         for function in source.functions:
@@ -71,7 +71,7 @@ def _access(event: Event, function: Function) -> Access | None:
         return None
     node = strip(node) if node.kind != "pointer_expression" or event.kind != "write" else node
     while node.kind == "subscript_expression":
-        return None  # an element: its container's affair
+        return None  # an element: see its container
     if node.kind != "field_expression":
         return None
     base, field = node.get("argument"), node.get("field")
@@ -94,12 +94,12 @@ def _access(event: Event, function: Function) -> Access | None:
     if handed and sort not in {"pointer", "inline"}:
         return None
     if (sort == "safe" and not lazily) or field.text.startswith("ob_"):
-        return None  # atomic, or a lock; but one that is made when it is first needed counts
+        return None  # atomic, or a lock; but a lock that is created on first use counts
     return Access(event, function, struct, field.text, root, writes, locked, lazily)
 
 
 def _handed_over(event: Event, function: Function) -> Node | None:
-    """Give the field that a method hands to a function of a C library, which changes it."""
+    """Return the field that a method passes to a C library function that changes it."""
     source = function.source
     if event.name in source.by_name or event.name.startswith(("Py", "_Py")) or not event.arguments:
         return None
@@ -116,13 +116,13 @@ def _is_dot(node: Node) -> bool:
 
 
 def _shared_struct(function: Function, base: Node, before: Node) -> str:
-    """Give the struct of an object that others may have, or "": it is none, or not shared."""
+    """Return the struct of an object that other threads may have, or ""."""
     project = function.source.project
     struct = function.struct_of(base)
     root = function.flow.root(base)
     name = root_name(root)
     if not root.replace("_", "a").isalnum():
-        return ""  # reached through something else
+        return ""  # reached through another object
     value = function.flow.aliases.get(strip(base).text)
     if value is not None and value.kind == "call_expression":
         called = called_name(value)
@@ -153,7 +153,7 @@ def _shared_struct(function: Function, base: Node, before: Node) -> str:
 
 
 def _is_settled(source: Source, struct: str, field: str) -> bool:
-    """Whether a comment says that a field does not change, or what else guards it."""
+    """Tell whether a comment says that a field is constant, or what else guards it."""
     found = source.structs.get(struct)
     node = found.fields[field].node if found is not None and field in found.fields else None
     if node is None:
@@ -169,7 +169,7 @@ def _is_settled(source: Source, struct: str, field: str) -> bool:
 @rule(
     "warning",
     source=f"{HOWTO}#thread-safety",
-    help="fill it in tp_new, or look and fill in one critical section on the object",
+    help="fill it in tp_new, or check and fill it in one critical section on the object",
     wrong="""
 typedef struct {
     PyObject_HEAD
@@ -211,7 +211,7 @@ def lazy_field(source: Source) -> Iterator[Found]:
         if access.lazily and not access.locked and _is_pointer(source, access):
             yield Found(
                 access.event.node,
-                f"{access.function.name}() fills {access.field} when it finds it empty, with no lock",
+                f"{access.function.name}() fills {access.field} if it is empty, without a lock",
             )
 
 
@@ -223,8 +223,8 @@ def _is_pointer(source: Source, access: Access) -> bool:
 @rule(
     "warning",
     source=f"{HOWTO}#thread-safety; CPython Doc/library/threadsafety.rst on iterators",
-    help="look and step on in one critical section on the iterator",
-    ignore="the documentation says that each thread needs an iterator of its own, and two threads cannot crash it",
+    help="check and advance in one critical section on the iterator",
+    ignore="the documentation says that each thread needs its own iterator, and two threads cannot crash it",
     wrong="""
 typedef struct {
     PyObject_HEAD
@@ -255,14 +255,14 @@ static PyType_Slot slots[] = {{Py_tp_iternext, iterator_next}, {0, NULL}};
 """,
 )
 def iterator_unlocked(source: Source) -> Iterator[Found]:
-    """Threads that share an iterator step on it at once: an item comes twice, or beyond the end."""
+    """Threads that share an iterator advance it at once: they get one item twice, or read past the end."""
     for function, places in _iterator_writes(source).items():
         fields = ", ".join(dict.fromkeys(place.field for place in places))
-        yield Found(places[0].event.node, f"{function.name}() steps on {fields} with no lock")
+        yield Found(places[0].event.node, f"{function.name}() advances {fields} without a lock")
 
 
 def _iterator_writes(source: Source) -> dict[Function, list[Access]]:
-    """Give the unlocked writes of each tp_iternext, and of what it alone calls."""
+    """Return the unlocked writes of each tp_iternext, and of functions that only it calls."""
     steppers = {f.name: f for f in source.functions if _is_iternext(f)}
     callers: dict[str, set[str]] = defaultdict(set)
     for function in source.functions:
@@ -295,7 +295,7 @@ def _is_iternext(function: Function) -> bool:
 @rule(
     "warning",
     source=f"{HOWTO}#thread-safety",
-    help="Py_BEGIN_CRITICAL_SECTION(self) around it and around what reads it, or an atomic type",
+    help="put Py_BEGIN_CRITICAL_SECTION(self) around the write and the reads, or use an atomic type",
     ignore="the object never leaves one thread, and the documentation says so",
     wrong="""
 typedef struct {
@@ -351,7 +351,7 @@ static PyMethodDef methods[] = {{"increment", (PyCFunction)increment, METH_NOARG
 """,
 )
 def field_unlocked(source: Source) -> Iterator[Found]:
-    """A field that a method writes with no lock: another thread reads it half-way, or the step is lost."""
+    """A method writes a field without a lock: another thread reads a partial change, or an update is lost."""
     lazily = {
         a.event for a in accesses(source) if a.lazily and not a.locked and _is_pointer(source, a)
     }
@@ -366,7 +366,7 @@ def field_unlocked(source: Source) -> Iterator[Found]:
             continue
         readers = [a for a in places if not a.writes and not a.locked]
         names = list(dict.fromkeys(f"{a.function.name}()" for a in bare))
-        message = f"{field} of {struct} is written with no lock in {', '.join(names)}"
+        message = f"{field} of {struct} is written without a lock in {', '.join(names)}"
         others = list(
             dict.fromkeys(
                 f"{a.function.name}()" for a in readers if f"{a.function.name}()" not in names
@@ -424,7 +424,7 @@ static PyMemberDef members[] = {
 """,
 )
 def member_exposed(source: Source) -> Iterator[Found]:
-    """A row of PyMemberDef reads and writes the field by itself, without the lock that methods take."""
+    """A PyMemberDef row accesses the field directly, without the lock that the methods take."""
     guarded = {
         (a.struct, a.field): a.function.name for a in accesses(source) if a.writes and a.locked
     }
@@ -438,14 +438,15 @@ def member_exposed(source: Source) -> Iterator[Found]:
             writer = guarded.get((match[1], match[2]))
             if exposes and writer:
                 yield Found(
-                    row, f"{match[2]}, which {writer}() writes under a lock, is exposed without it"
+                    row,
+                    f"{match[2]}, which {writer}() writes under a lock, is exposed without the lock",
                 )
 
 
 @rule(
     "warning",
     source=f"{HOWTO}#thread-safety",
-    help="write before the end of the section, or read again in a section of the write",
+    help="write before the end of the section, or read again in the section that writes",
     wrong="""
 typedef struct {
     PyObject_HEAD
@@ -482,7 +483,7 @@ static PyMethodDef methods[] = {{"take", (PyCFunction)take, METH_NOARGS, NULL}, 
 """,
 )
 def written_after_unlock(source: Source) -> Iterator[Found]:
-    """What was read under a lock is written back after it: what came between is lost."""
+    """A value that was read under a lock is written back after it: changes made in between are lost."""
     read_under: dict[tuple[Function, str], Access] = {}
     for access in accesses(source):
         key = (access.function, access.root)
@@ -494,7 +495,7 @@ def written_after_unlock(source: Source) -> Iterator[Found]:
                 line = source.line(before.event.node.start)
                 yield Found(
                     access.event.node,
-                    f"{access.field} is read under a lock in line {line} and written after it",
+                    f"{access.field} is read under a lock in line {line} and written after its release",
                 )
 
 
@@ -507,7 +508,7 @@ ACTS = re.compile(r"_?PyDict_(SetItem|DelItem)\w*|PyObject_(SetItem|DelItem)")
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/dict.html#c.PyDict_SetDefaultRef",
-    help="PyDict_SetDefaultRef() or PyDict_Pop() does both as one step; or one critical section around both",
+    help="call PyDict_SetDefaultRef() or PyDict_Pop(), which do both atomically, or put one critical section around both",
     wrong="""
 static PyObject *
 intern(PyObject *self, PyObject *key)
@@ -544,7 +545,7 @@ locked(PyObject *self, PyObject *key)
 """,
 )
 def check_then_act(source: Source) -> Iterator[Found]:
-    """Between the look into a dict and the change, another thread may have done the same."""
+    """Between the lookup in a dict and the change, another thread may make the same change."""
     for function in source.functions:
         if _is_alone(function) and "by name" not in function.roles:
             continue
@@ -580,5 +581,5 @@ def check_then_act(source: Source) -> Iterator[Found]:
                 yield Found(
                     event.node,
                     f"{before.name}() in line {source.line(before.node.start)} looks into "
-                    f"{strip(container).text[:40]}, and {event.name}() then changes it: not one step",
+                    f"{strip(container).text[:40]}, and {event.name}() then changes it: not atomic",
                 )

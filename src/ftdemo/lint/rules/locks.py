@@ -1,4 +1,4 @@
-"""Locks: ways out of them, pairs, nesting, and what must not run under one."""
+"""Check locks: exits, pairs, nesting, and code that must not run under one."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ done:;
 """,
 )
 def jump_out_of_section(source: Source) -> Iterator[Found]:
-    """A section that is left by a jump is never ended: a fatal error later, silent with the GIL."""
+    """A jump out of a critical section never ends it: a fatal error later; no effect with the GIL."""
     for function in source.functions:
         for event in function.events:
             if event.kind not in {"return", "jump"}:
@@ -67,7 +67,7 @@ def jump_out_of_section(source: Source) -> Iterator[Found]:
                 if lock.kind == "section" and lock.sure and _leaves(event, lock, function):
                     yield Found(
                         event.node,
-                        f"{_word(event)} leaves the section that begins in line {source.line(lock.node.start)}",
+                        f"{_word(event)} leaves the section that began in line {source.line(lock.node.start)}",
                     )
                     break
 
@@ -91,7 +91,7 @@ def _leaves(event: Event, lock: Lock, function: Function) -> bool:
 
 
 def _end(lock: Lock, function: Function) -> int:
-    """Give where a section ends: at the first end after it in its block."""
+    """Return the end of a section: the first end after it in its block."""
     for event in function.events:
         if event.kind == "unlock" and event.node.start > lock.node.start:
             if event.node.up("compound_statement") is lock.block:
@@ -102,7 +102,7 @@ def _end(lock: Lock, function: Function) -> int:
 @rule(
     "error",
     source=f"{DOCS}#c.PyMutex_Unlock",
-    help="give the lock back on every way out; end a section in the block it begins in",
+    help="release the lock on every exit; end a section in the block where it begins",
     wrong="""
 static PyObject *
 add(Thing *self, PyObject *value)
@@ -143,7 +143,7 @@ thing_lock(Thing *self)
 """,
 )
 def lock_unpaired(source: Source) -> Iterator[Found]:
-    """A lock that one way out keeps stops the next thread that wants it for ever."""
+    """A lock that is not released on some exit blocks the next thread that takes it for ever."""
     for function in source.functions:
         unlocks = any(event.kind == "unlock" for event in function.events)
         wrapper = not unlocks and (TAKES.fullmatch(function.name) or function.name in source.takers)
@@ -163,15 +163,15 @@ def lock_unpaired(source: Source) -> Iterator[Found]:
                     where = event.node if event.kind == "return" else lock.node
                     yield Found(
                         where,
-                        f"{function.name}() ends with what {lock.name}() took in line {source.line(lock.node.start)}",
+                        f"{function.name}() returns with the lock that {lock.name}() took in line {source.line(lock.node.start)}",
                     )
         yield from _sections(function)
 
 
 def _may_keep(function: Function, lock: Lock) -> bool:
-    """Whether a function that leaves with this lock held surely did not mean to."""
+    """Tell whether a function that returns with this lock held certainly should not."""
     if GIVES.fullmatch(function.name):
-        return False  # gives back what its twin took, or the other way round
+        return False  # releases what its counterpart took, or vice versa
     given = [e for e in function.events if e.kind == "unlock"]
     if any(function.flow.root(a) in lock.objects for e in given for a in e.arguments[:1]):
         return True
@@ -198,7 +198,7 @@ def _sections(function: Function) -> Iterator[Found]:
             if ("SECTION2" in called_name(begin)) != ("SECTION2" in name):
                 yield Found(call, f"{name}() ends {called_name(begin)}()")
         else:
-            yield Found(call, f"{name}() does not end what begins in its block")
+            yield Found(call, f"{name}() does not end the section that begins in its block")
     for call in stack:
         yield Found(call, f"{called_name(call)}() does not end in its block")
 
@@ -206,7 +206,7 @@ def _sections(function: Function) -> Iterator[Found]:
 @rule(
     "warning",
     source=f"{DOCS}#c.Py_BEGIN_CRITICAL_SECTION2",
-    help="Py_BEGIN_CRITICAL_SECTION2(a, b) takes both",
+    help="use Py_BEGIN_CRITICAL_SECTION2(a, b), which takes both locks",
     wrong="""
 static void
 move(PyObject *a, PyObject *b)
@@ -231,7 +231,7 @@ move(PyObject *a, PyObject *b)
 """,
 )
 def nested_section(source: Source) -> Iterator[Found]:
-    """Waiting for the inner section suspends the outer one: others get in between."""
+    """Waiting for the inner section suspends the outer one: other threads run in between."""
     for function in source.functions:
         for event in function.events:
             if event.kind == "lock" and SECTION_BEGIN.fullmatch(event.name):
@@ -244,7 +244,7 @@ def nested_section(source: Source) -> Iterator[Found]:
 
 
 def suspends(event: Event) -> bool:
-    """Whether an event may suspend a critical section: it may run Python code, detach, or wait."""
+    """Tell whether an event may suspend a critical section: it may run Python code, detach, or wait."""
     if event.kind == "lock":
         return SECTION_BEGIN.fullmatch(event.name) is not None or event.name in {
             "PyMutex_Lock",
@@ -262,8 +262,8 @@ def suspends(event: Event) -> bool:
 @rule(
     "warning",
     source=f"{DOCS}#python-critical-section-api",
-    help="do it before the section or after it; or read again before the write",
-    ignore="what is called cannot run Python code for the objects that can be here",
+    help="move it before or after the section, or read again before the write",
+    ignore="the called function cannot run Python code for the objects that are possible here",
     wrong="""
 static PyObject *
 add(Thing *self, PyObject *other)
@@ -291,7 +291,7 @@ set(Thing *self, PyObject *value)
 """,
 )
 def suspends_section(source: Source) -> Iterator[Found]:
-    """Python code, a DECREF, detaching or another lock lets other threads into the section half-way."""
+    """Python code, a DECREF, detaching or another lock suspends the section: other threads see it half done."""
     for function in source.functions:
         inside: dict[Node, tuple[Lock, list[Event]]] = {}
         for event in function.events:
@@ -340,7 +340,7 @@ def _suspended(function: Function, inside: list[Event], lock: Lock) -> Iterator[
 @rule(
     "warning",
     source=f"{DOCS}#c.PyMutex",
-    help="give the lock back first: take what is needed under it, and call Python after it",
+    help="copy the needed data under the lock, release the lock, then call Python",
     wrong="""
 static PyObject *
 call(Thing *self, PyObject *callback)
@@ -363,7 +363,7 @@ call(Thing *self, PyObject *callback)
 """,
 )
 def python_under_mutex(source: Source) -> Iterator[Found]:
-    """Python code that runs under a native lock may want the same lock, or wait for a thread that does."""
+    """Python code that runs under a native lock may need the same lock, or wait for a thread that does: a deadlock."""
     for function in source.functions:
         seen = set()
         for event in function.events:
@@ -386,7 +386,7 @@ PLAIN = re.compile(r"Py(Long|Float|Bool|Unicode|Bytes)_From\w+")
 
 
 def _is_plain(function: Function, event: Event) -> bool:
-    """Whether an object is a number or a text made here, whose end runs no Python code."""
+    """Tell whether an object is a number or a string created here, whose deallocation runs no Python code."""
     name = strip(event.arguments[0]).text if event.arguments else ""
     values = function.values.get(name, [])
     return bool(values) and all(
@@ -412,7 +412,7 @@ LOCK_HELD = re.compile(r"\w+_lock_?held", re.IGNORECASE)
 @rule(
     "warning",
     source="CPython's own naming; Include/internal/pycore_critical_section.h",
-    help="take the lock in the caller, and in the caller alone",
+    help="take the lock in the caller, and only there",
     wrong="""
 static void
 add_lock_held(Thing *self)
@@ -445,7 +445,7 @@ add(Thing *self, PyObject *unused)
 """,
 )
 def lock_held_mismatch(source: Source) -> Iterator[Found]:
-    """A function named *_lock_held relies on its caller's lock: without it, nothing guards."""
+    """A function named *_lock_held relies on its caller's lock: without it, nothing guards the data."""
     for function in source.functions:
         is_held = bool(LOCK_HELD.fullmatch(function.name))
         for event in function.events:
@@ -464,11 +464,11 @@ def lock_held_mismatch(source: Source) -> Iterator[Found]:
                     continue
                 first = strip(event.arguments[0]).text if event.arguments else ""
                 if not function.is_fresh(first, event.node):
-                    yield Found(event.node, f"{event.name}() is called with no lock held")
+                    yield Found(event.node, f"{event.name}() is called without a lock")
 
 
 def _is_looked_at(node: Node) -> bool:
-    """Whether a lock is an argument of PyMutex_IsLocked(), which takes nothing."""
+    """Tell whether a lock is an argument of PyMutex_IsLocked(), which does not take it."""
     call = node.up("call_expression")
     return call is not None and called_name(call) == "PyMutex_IsLocked"
 
@@ -476,7 +476,7 @@ def _is_looked_at(node: Node) -> bool:
 @rule(
     "error",
     source=f"{DOCS}#python-critical-section-api",
-    help="Py_BEGIN_CRITICAL_SECTION(op), or a PyMutex field of the struct's own",
+    help="use Py_BEGIN_CRITICAL_SECTION(op), or add a PyMutex field to the struct",
     wrong="""
 static void
 f(PyObject *op)
@@ -495,8 +495,8 @@ f(PyObject *op)
 """,
 )
 def object_mutex(source: Source) -> Iterator[Found]:
-    """An object's own lock is CPython's: taken directly, it deadlocks with the sections of others."""
+    """An object's ob_mutex belongs to CPython: taken directly, it deadlocks with critical sections."""
     for node in source.nodes("field_expression"):
         field = node.get("field")
         if field is not None and field.text == "ob_mutex" and not _is_looked_at(node):
-            yield Found(node, "ob_mutex is for critical sections alone")
+            yield Found(node, "only critical sections may use ob_mutex")

@@ -1,4 +1,4 @@
-"""References that another thread may let go of, and containers that it may change meanwhile."""
+"""Check references that another thread may drop, and containers that it may change."""
 
 import re
 from collections.abc import Iterator
@@ -17,12 +17,12 @@ from ftdemo.lint.tree import Node
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
 INCREF = {"Py_INCREF", "Py_XINCREF", "Py_NewRef", "Py_XNewRef", "Py_IncRef"}
-# Roles in which nobody else has the object: what it refers to is not shared either.
+# Roles in which no other thread has the object: the objects that it refers to are not shared either.
 ENDING = {"dealloc", "traverse", "clear", "finalize", "free"}
 
 
 def is_private(function: Function, container: Node, before: Node) -> bool:
-    """Whether nobody else can have a container: made here, or the keywords of this call."""
+    """Tell whether no other thread can have a container: created here, or keyword arguments."""
     inner = strip(container)
     if inner.kind == "call_expression" and function.source.makes(inner):
         return True
@@ -30,13 +30,13 @@ def is_private(function: Function, container: Node, before: Node) -> bool:
     name = root_name(root)
     if inner.kind == "identifier" and function.is_fresh(inner.text, before):
         return True
-    if root != name:  # a field of an object that is made here
+    if root != name:  # a field of an object that is created here
         return function.is_fresh(name, before)
     return is_keywords(name) or function.is_fresh(name, before)
 
 
 def is_frozen(function: Function, container: Node) -> bool:
-    """Whether the configuration says that a field or variable does not change any more."""
+    """Tell whether the configuration says that a field or variable never changes."""
     frozen = function.source.project.frozen
     root = function.flow.root(container)
     inner = strip(container)
@@ -46,7 +46,7 @@ def is_frozen(function: Function, container: Node) -> bool:
 
 
 def is_only_compared(function: Function, call: Node) -> bool:
-    """Whether all that happens to what a call gives is a comparison with NULL."""
+    """Tell whether the result of a call is only compared with NULL."""
     if is_comparison(call):
         return True
     parent = call.parent
@@ -57,7 +57,7 @@ def is_only_compared(function: Function, call: Node) -> bool:
     if parent is None:
         return False
     if parent.kind == "expression_statement":
-        return True  # for its effect
+        return True  # called for its effect
     name = ""
     if parent.kind == "init_declarator":
         declarator = parent.get("declarator")
@@ -84,7 +84,7 @@ def _is_target(node: Node) -> bool:
 
 
 def is_comparison(node: Node) -> bool:
-    """Whether a value is used as a truth value, or compared with NULL, and in no other way."""
+    """Tell whether a value is only used as a truth value or compared with NULL."""
     parent = node.parent
     while parent is not None and parent.kind in {"parenthesized_expression", "condition_clause"}:
         node, parent = parent, parent.parent
@@ -113,7 +113,7 @@ def is_comparison(node: Node) -> bool:
 
 
 def variable_given(call: Node) -> str:
-    """Give the variable that a call's value goes to, or ""."""
+    """Return the variable that the result of a call is assigned to, or ""."""
     node = call.parent
     while node is not None and node.kind in {"cast_expression", "parenthesized_expression"}:
         node = node.parent
@@ -133,8 +133,8 @@ def variable_given(call: Node) -> str:
 @rule(
     "warning",
     source=f"{HOWTO}#borrowed-references; CPython Doc/data/refcounts.dat, threadsafety.dat",
-    help="call what gives a strong reference",
-    ignore="nothing can change the container any more, and other threads could not before",
+    help="call a function that returns a strong reference",
+    ignore="nothing changes the container from here on, and no other thread could before",
     wrong="""
 static PyObject *
 look_up(PyObject *self, PyObject *key)
@@ -184,7 +184,7 @@ locked(PyObject *self, PyObject *list)
 """,
 )
 def borrowed_reference(source: Source) -> Iterator[Found]:
-    """A borrowed reference into what others can see may be freed before it is used, or taken hold of."""
+    """An object behind a borrowed reference may be freed before it is used or gets a strong reference."""
     for function in source.functions:
         if function.during_init:
             continue
@@ -219,13 +219,13 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
             yield Found(
                 event.node,
                 f"{event.name}() borrows{whose}: {what}",
-                f"{BORROWING[event.name]} gives a strong reference",
+                f"call {BORROWING[event.name]}, which returns a strong reference",
                 "error" if at_once else None,
             )
 
 
 def _taken_at_once(function: Function, call: Node) -> bool:
-    """Whether the very next step takes a reference to what was borrowed."""
+    """Tell whether the next step takes a reference to the borrowed object."""
     parent = call.parent
     while parent is not None and parent.kind in {
         "cast_expression",
@@ -255,7 +255,7 @@ def _taken_at_once(function: Function, call: Node) -> bool:
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/dict.html#c.PyDict_Next",
-    help="put Py_BEGIN_CRITICAL_SECTION(dict) and Py_END_CRITICAL_SECTION() around the loop, or walk a copy",
+    help="put Py_BEGIN_CRITICAL_SECTION(dict) and Py_END_CRITICAL_SECTION() around the loop, or iterate over a copy",
     wrong="""
 static PyObject *
 total(PyObject *self, PyObject *dict)
@@ -291,7 +291,7 @@ total(PyObject *self, PyObject *dict, PyObject *kwargs)
 """,
 )
 def dict_next_unlocked(source: Source) -> Iterator[Found]:
-    """PyDict_Next() takes no lock: while another thread changes the dict it reads freed memory."""
+    """PyDict_Next() takes no lock: it reads freed memory if another thread changes the dict."""
     for function in source.functions:
         if function.during_init or function.roles & ENDING:
             continue
@@ -309,7 +309,7 @@ def dict_next_unlocked(source: Source) -> Iterator[Found]:
                 if not function.locks_object(event.state, root):
                     yield Found(
                         event.node,
-                        f"{event.name}() walks {strip(event.arguments[0]).text[:40]} with no lock on it",
+                        f"{event.name}() iterates over {strip(event.arguments[0]).text[:40]} without a lock on it",
                     )
 
 
@@ -317,7 +317,7 @@ FAST = {"PySequence_Fast_ITEMS", "PySequence_Fast_GET_ITEM", "PySequence_Fast_GE
 
 
 def _fast_sequences(function: Function) -> dict[str, Node]:
-    """Give the variables that PySequence_Fast() gave, each with what it was made of."""
+    """Return the variables that hold a result of PySequence_Fast(), each with its argument."""
     found = {}
     for name, values in function.values.items():
         for value in values:
@@ -332,7 +332,7 @@ def _fast_sequences(function: Function) -> dict[str, Node]:
     "warning",
     source="https://docs.python.org/3/c-api/synchronization.html#c.Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST",
     help="Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST(original) around it (3.15; before, a section on the original), "
-    "or PySequence_Tuple() for a copy of your own",
+    "or PySequence_Tuple() for a copy",
     wrong="""
 static PyObject *
 total(PyObject *self, PyObject *arg)
@@ -373,7 +373,7 @@ total(PyObject *self, PyObject *arg)
 """,
 )
 def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
-    """PySequence_Fast() of a list is the caller's list itself, which another thread may change meanwhile."""
+    """PySequence_Fast() returns a list itself, not a copy: another thread may change it during the loop."""
     for function in source.functions:
         if function.during_init:
             continue
@@ -400,15 +400,15 @@ def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
             if function.held or (function.clinic_locks and root in function.clinic_locks):
                 continue
             seen.add(name)
-            how = f"locked on {name} and not on {root[:40]}" if on_result else "with no lock"
-            yield Found(event.node, f"{event.name}() looks into {root[:40]} {how}")
+            how = f"locked on {name} and not on {root[:40]}" if on_result else "without a lock"
+            yield Found(event.node, f"{event.name}() reads {root[:40]} {how}")
 
 
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/object.html#c.PyUnstable_Object_IsUniquelyReferenced",
     help="PyUnstable_Object_IsUniquelyReferenced() (3.14)",
-    ignore="the object was made in this function and nobody else can have it",
+    ignore="the object was created in this function and no other thread can have it",
     wrong="""
 static PyObject *
 append(PyObject *self, PyObject *value)
@@ -438,7 +438,7 @@ append(PyObject *self, PyObject *value)
 """,
 )
 def unique_reference(source: Source) -> Iterator[Found]:
-    """A reference count is two numbers without the GIL: 1 does not say that nobody else has the object."""
+    """Without the GIL, a reference count has two parts: 1 does not mean that no other thread has the object."""
     for call in source.nodes("call_expression"):
         name = called_name(call)
         if name in {"Py_REFCNT", "Py_SET_REFCNT"} and _in_assert(call):
@@ -446,7 +446,7 @@ def unique_reference(source: Source) -> Iterator[Found]:
         if name == "Py_SET_REFCNT":
             yield Found(
                 call,
-                "Py_SET_REFCNT() overwrites what other threads count",
+                "Py_SET_REFCNT() overwrites the references that other threads count",
                 "Py_INCREF() and Py_DECREF()",
                 "error",
             )
@@ -465,7 +465,7 @@ def unique_reference(source: Source) -> Iterator[Found]:
                 if re.search(r"(==|!=|[<>]=?) ?[12]$|^[12] ?(==|!=|[<>]=?)", parent.text):
                     yield Found(
                         call,
-                        f"{parent.text[:60]} does not say that the object is this thread's alone",
+                        f"{parent.text[:60]} does not show that no other thread has the object",
                     )
     for node in source.nodes("field_expression"):
         field = node.get("field")
@@ -502,7 +502,7 @@ STEALS = re.compile(
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/dict.html#c.PyDict_GetItemRef",
-    help="Py_XDECREF() it on every way out, once it is used",
+    help="Py_XDECREF() it on every exit, after its last use",
     wrong="""
 static int
 has(PyObject *dict, PyObject *key)
@@ -535,7 +535,7 @@ get(PyObject *list)
 """,
 )
 def reference_not_released(source: Source) -> Iterator[Found]:
-    """A strong reference in place of a borrowed one has to be given back: or the object never dies."""
+    """A strong reference that replaced a borrowed one must be released: if not, the object leaks."""
     for function in source.functions:
         for event in function.events:
             if event.kind != "call":
@@ -564,7 +564,7 @@ def reference_not_released(source: Source) -> Iterator[Found]:
 
 
 def _is_kept(function: Function, name: str, event: Event) -> bool:
-    """Whether a reference is released, returned or stored anywhere in a function."""
+    """Tell whether a reference is released, returned or stored anywhere in a function."""
     for node in function.names.get(name, ()):
         if event.node.start <= node.start < event.node.end:
             continue

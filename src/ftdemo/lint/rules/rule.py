@@ -1,4 +1,4 @@
-"""What a rule is: a function that yields what it finds, with examples of wrong and right code."""
+"""Define rules: functions that yield findings, with examples of wrong and right code."""
 
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
@@ -10,10 +10,9 @@ Severity = Literal["error", "warning"]
 
 
 class Found(NamedTuple):
-    """What a rule found: the node, what is wrong there, and what to do, if it differs.
+    """A finding: the node, a message that says what is wrong, and help that says what to do.
 
-    message says what happens in this place, help what to write in its stead. severity is None
-    where it is the rule's.
+    Without help or severity, those of the rule count.
     """
 
     node: Node
@@ -23,7 +22,7 @@ class Found(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A rule and what `--explain` prints of it."""
+    """A rule, and the texts that `--explain` prints for it."""
 
     name: str
     severity: Severity
@@ -51,11 +50,11 @@ def rule(
     ignore: str = "",
     group: str = "default",
 ) -> Callable[[Check], Check]:
-    """Make a rule of a function: its name, with - for _, and its docstring, which is the hazard.
+    """Register a function as a rule: its name, with - for _; its docstring is the hazard.
 
-    wrong: code in which the rule finds something on each line marked with "// !", and nothing else.
-    right: code in which it finds nothing. source: where it is written that this is a hazard.
-    help: what to do. ignore: when to suppress it.
+    wrong: code in which the rule reports each line marked with "// !", and no other line.
+    right: code in which it reports nothing. source: where the hazard is documented.
+    help: what to do. ignore: when to suppress a finding.
     """
 
     def register(check: Check) -> Check:

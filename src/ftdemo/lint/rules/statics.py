@@ -1,4 +1,4 @@
-"""What outlives a call and belongs to no object: statics, globals, and what the C library keeps."""
+"""Check data that outlives a call and belongs to no object: statics, globals, libc's buffers."""
 
 import re
 from collections import defaultdict
@@ -12,7 +12,7 @@ from ftdemo.lint.rules.rule import Found, rule
 from ftdemo.lint.source import Function, Source, Variable
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
-# Functions that write what their first argument points to.
+# Functions that write to the memory at their first argument.
 FILLS = re.compile(
     r"(mem|str|wcs)(cpy|ncpy|cat|ncat|set|move)|(v?s(n)?printf)|PyOS_v?snprintf|strlcpy|strlcat|gethostname|getcwd|strftime|read"
 )
@@ -27,7 +27,7 @@ class Written(NamedTuple):
 
 
 def written(source: Source) -> dict[Variable, list[Written]]:
-    """Find where variables that outlive a call are written, after initialization and unlocked."""
+    """Find writes without a lock, after initialization, to variables that outlive a call."""
     if "written" in source.cache:
         return source.cache["written"]  # type: ignore[return-value]
     local: dict[Function, dict[str, Variable]] = defaultdict(dict)
@@ -49,7 +49,7 @@ def written(source: Source) -> dict[Variable, list[Written]]:
             variable = own.get(name)
             if variable is None:
                 if name in function.flow.types or name in function.parameters:
-                    continue  # a local of that name
+                    continue  # a local variable of that name
                 variable = source.globals.get(name)
             if variable is None or function.is_locked(event.state) or event.state.detached == 3:
                 continue
@@ -62,7 +62,7 @@ def written(source: Source) -> dict[Variable, list[Written]]:
 
 
 def _target(event: Event) -> str:
-    """Give the variable that an event writes to, or part of which it does."""
+    """Return the variable that an event writes to, in whole or in part."""
     node = None
     if event.kind == "write" and event.node.kind != "init_declarator":
         node = event.target
@@ -82,7 +82,7 @@ def _target(event: Event) -> str:
         if node.kind == "identifier":
             return node.text
         if node.kind == "pointer_expression":
-            return ""  # what it points to
+            return ""  # writes to the memory that it points to
         if node.kind == "subscript_expression" or (
             node.kind == "field_expression" and "->" not in node.text
         ):
@@ -104,7 +104,7 @@ def _where(places: list[Written]) -> str:
 
 
 def _sets(event: Event) -> bool:
-    """Whether an event sets a flag: to a number or a truth, as against to what was worked out."""
+    """Tell whether an event sets a flag: to a number or true, and not to a computed value."""
     value = strip(event.value) if event.value is not None else None
     return value is not None and (value.kind in {"number_literal", "true"} or value.text.isupper())
 
@@ -112,8 +112,8 @@ def _sets(event: Event) -> bool:
 @rule(
     "error",
     source=f"{HOWTO}#thread-safety; PEP 630",
-    help="make it in the module's exec function and keep it in the module's state, or fill it once under a lock",
-    ignore="filling it twice does no harm, and reading it half-filled cannot happen (say why)",
+    help="create it in the module's exec function and keep it in the module's state, or fill it once under a lock",
+    ignore="filling it twice does no harm, and no thread can read it half filled (say why)",
     wrong="""
 static PyObject *
 loads(PyObject *self, PyObject *arg)
@@ -161,7 +161,7 @@ def lazy_static(source: Source) -> Iterator[Found]:
             first = lazily[0]
             yield Found(
                 first.event.node,
-                f"static {variable.name} is filled on first use, by any thread: in {_where(lazily)}",
+                f"static {variable.name} is filled on first use, by any thread, in {_where(lazily)}",
             )
 
 
@@ -208,7 +208,7 @@ static PyModuleDef_Slot slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
 """,
 )
 def mutable_static(source: Source) -> Iterator[Found]:
-    """All threads and all interpreters share a static: what one writes, another reads half-way."""
+    """All threads and interpreters share a static: one reads it while another is writing it."""
     told = set()  # functions whose plain statics were reported as one
     for variable, places in written(source).items():
         if _is_safe(variable) or _is_buffer(variable) or variable.function in told:
@@ -220,7 +220,7 @@ def mutable_static(source: Source) -> Iterator[Found]:
         kind = "static" if variable.is_static else "global"
         yield Found(
             variable.declarator,
-            f"{kind} {variable.name} is written after initialization, with no lock: in {_where(places)}",
+            f"{kind} {variable.name} is written after initialization without a lock, in {_where(places)}",
             severity="error" if variable.is_object else None,
         )
 
@@ -236,7 +236,7 @@ def _is_buffer(variable: Variable) -> bool:
 @rule(
     "warning",
     source=f"{HOWTO}#thread-safety",
-    help="give it a buffer of the call's own: on the stack, or allocated",
+    help="use one buffer per call, on the stack or allocated",
     wrong="""
 static const char *
 show(int value)
@@ -258,7 +258,7 @@ show(int value)
 """,
 )
 def static_buffer(source: Source) -> Iterator[Found]:
-    """A static buffer holds one thread's text while another writes its own over it."""
+    """A thread overwrites a static buffer while another thread still uses its contents."""
     for variable, places in written(source).items():
         if not _is_safe(variable) and _is_buffer(variable):
             yield Found(
@@ -269,8 +269,8 @@ def static_buffer(source: Source) -> Iterator[Found]:
 @rule(
     "warning",
     source="POSIX.1-2024, System Interfaces, 2.9.1; attributes(7) of glibc",
-    help="call what keeps its result with the caller",
-    ignore="a lock of the whole process is held around the call and the use of what it gives",
+    help="call a function that stores the result in memory of the caller",
+    ignore="one lock for the whole process is held around the call and each use of the result",
     wrong="""
 static PyObject *
 home(PyObject *self, PyObject *arg)
@@ -291,7 +291,7 @@ home(PyObject *self, PyObject *arg)
 """,
 )
 def mt_unsafe_libc(source: Source) -> Iterator[Found]:
-    """These functions of the C library keep what they give in one place for all threads."""
+    """These C library functions return results in memory that all threads share."""
     for function in source.functions:
         if function.during_init:
             continue
@@ -315,5 +315,5 @@ def mt_unsafe_libc(source: Source) -> Iterator[Found]:
                 yield Found(
                     event.node,
                     f"{name}() is not safe to call in two threads at once",
-                    f"{UNSAFE_LIBC[name]} in its place",
+                    f"use {UNSAFE_LIBC[name]} instead",
                 )
