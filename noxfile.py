@@ -34,11 +34,11 @@ os.environ["PATH"] += os.pathsep + str(Path(os.environ.get("FTDEMO_CACHE") or CA
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = ["3.13t", *nox.project.python_versions(PROJECT)]  # includes 3.14t and 3.15t
 FREE_THREADED = [version for version in PYTHONS if version.endswith("t")]
-# For sessions that need one free-threaded interpreter: a final release, or else any.
+# For sessions that need just one free-threaded interpreter: 3.14t if installed, or else any.
 FREE = "3.14t" if shutil.which("python3.14t") else "3t"
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 UV = (sys.executable, "-m", "uv")
-# nox sets these; uv would use them even where a session runs tools with their own environments.
+# Unset these for commands that create their own environments: uv would use the session's instead.
 UNSET = {"UV_PYTHON": None, "VIRTUAL_ENV": None}
 STRESS_SKIPPED = 77
 
@@ -49,7 +49,7 @@ def group(name: str) -> tuple[str, ...]:
 
 def install_ftdemo(session: nox.Session, *more: str) -> None:
     """Install ftdemo, compiled with warnings as errors, and more packages."""
-    # hypothesis contains Rust, with wheels since 3.14t; 3.13t gets the last pure Python release.
+    # hypothesis contains Rust, with wheels since 3.14t; 3.13t gets the last release without Rust.
     session.install("--only-binary=hypothesis", ".", *more, env={"FTDEMO_WERROR": "1"})
 
 
@@ -60,7 +60,7 @@ def provided(session: nox.Session, *options: str) -> str:
 
 
 def environment(session: nox.Session, python: str, *packages: str) -> str:
-    """Create another environment, for any interpreter; return the path of its Python."""
+    """Create a second virtual environment, for this interpreter; return the path of its Python."""
     where = Path(session.create_tmp()) / f"environment-{Path(python).name}"
     session.run(*UV, "venv", "-q", "--clear", "-p", python, str(where), external=True)
     path = str(where / ("Scripts/python.exe" if os.name == "nt" else "bin/python"))
@@ -166,7 +166,10 @@ def tsan(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def stress(session: nox.Session) -> None:
-    """Stress ftdemo's types, then run each script in tests/stress: nox -s stress -- SECONDS."""
+    """Stress ftdemo's types, then run each script in tests/stress.
+
+    Argument: the seconds for each type and script (default: 5).
+    """
     session.install(".")
     seconds = session.posargs[0] if session.posargs else "5"
     own = ("ftdemo", "stress", "--seconds", seconds)
@@ -233,7 +236,7 @@ def real(session: nox.Session) -> None:
 def package(session: nox.Session) -> None:
     """Build the sdist and from it a wheel; install the wheel without a compiler and run it.
 
-    Argument: a folder for both. The wheel is built offline, as distributors do.
+    Argument: a folder for both. The wheel is built offline, as Linux distributions do.
     """
     session.install(".[plot]", *group("test"))
     session.run("pytest", "tests/tool/test_demo.py", "-k", "plot")
@@ -273,7 +276,10 @@ def cross(session: nox.Session) -> None:
 
 @nox.session(python=["3.15t", "3.15"], tags=REST)
 def abi3t(session: nox.Session) -> None:
-    """Test the wheel for the stable ABI, given or built by 3.15t, on both builds of 3.15."""
+    """Test an abi3t wheel on 3.15 and 3.15t.
+
+    Argument: its path. Without it, the 3.15t session builds the wheel.
+    """
     dist = Path(".nox/abi3t")
     if session.python == "3.15t" and not session.posargs:
         shutil.rmtree(dist, ignore_errors=True)

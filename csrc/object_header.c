@@ -67,7 +67,7 @@ PyDoc_STRVAR(object_header_doc,
 "refcount (the sum), immortal; and on a free-threaded build, else None:\n"
 "owner_thread (0: none), local_refcount, shared_refcount, locked (whether\n"
 "the per-object lock is held). Source: PEP 703.\n"
-"Thread safety: safe on shared objects; each value is read by itself.");
+"Thread safety: safe on shared objects; the fields are read in turn.");
 
 PyDoc_STRVAR(current_thread_doc,
 "current_thread($module, /)\n--\n\n"

@@ -25,8 +25,9 @@ from ftdemo.processes import run_python
 
 T = TypeVar("T")
 
-# Unset PYTHON* variables, so that results do not depend on the shell: PYTHONUNBUFFERED, for one,
-# decides what a process prints before it dies. tests/mutants and tests/sanitizers set these two.
+# Unset PYTHON* variables, so that results do not depend on your shell: PYTHONUNBUFFERED, for
+# example, changes what a dying process prints. Keep the two that tests/mutants and
+# tests/sanitizers set.
 for variable in [name for name in os.environ if name.startswith("PYTHON")]:
     if variable not in {"PYTHONPATH", "PYTHONMALLOC"}:
         del os.environ[variable]
@@ -58,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     config.addinivalue_line("markers", "all_modules: needs modules that the stable ABI wheel lacks")
     config.addinivalue_line(
-        "markers", "two_cores: on one core, threads seldom run at the same time"
+        "markers", "two_cores: needs two cores: on one, threads seldom run at the same time"
     )
     config.addinivalue_line("markers", "free_threaded: needs a free-threaded build")
 
@@ -130,7 +131,7 @@ def together(in_threads: InThreads) -> Together:
         arrived: list[None] = []
         at_once: list[bool] = []
         failed: list[None] = []
-        in_vain = [None] if is_gil_enabled() or cores() == 1 else []
+        give_up = [None] if is_gil_enabled() or cores() == 1 else []
         deadline = time.monotonic() + 5
 
         def crossings() -> Iterator[float]:
@@ -140,7 +141,7 @@ def together(in_threads: InThreads) -> Together:
                 while len(arrived) < expected:  # a lock would wake them at different times
                     if failed:
                         raise RuntimeError("another thread has failed")
-                    if in_vain:
+                    if give_up:
                         time.sleep(0)
                 yield time.monotonic()
 
@@ -148,12 +149,12 @@ def together(in_threads: InThreads) -> Together:
             cross = crossings()
             results = []
             for n in range(times):
-                while not in_vain:
+                while not give_up:
                     first, second = next(cross), next(cross)
-                    # Less than a time slice, for which a thread waits if it has to share a core.
+                    # Shorter than a time slice: a longer gap means that a thread waited for a core.
                     at_once.append(second - first < 300e-6)
                     if second > deadline:
-                        in_vain.append(None)
+                        give_up.append(None)
                     next(cross)
                     if all(at_once[-len(functions) :]):
                         break
@@ -195,7 +196,7 @@ class FreshPython(Protocol):
 
 @pytest.fixture
 def fresh_python() -> FreshPython:
-    """Run this interpreter in a new process; of PYTHON* variables, it gets only those in env."""
+    """Run this interpreter in a new process; PYTHON_GIL and PYTHONWARNINGS come only from env."""
 
     def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
         return run_python(*arguments, env=env, timeout=240)

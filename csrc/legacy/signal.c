@@ -1,4 +1,4 @@
-/* A container of callbacks: Python code runs while others change it.
+/* A container of callbacks, which run while other threads change it.
  *
  * An emission calls the callbacks that were connected when it began.
  * The GIL lets no other thread free the borrowed ones. Read next: work.c. */
@@ -22,7 +22,7 @@ get_callbacks(PyObject *op)
     return callbacks;
 }
 
-/* Returns the object that ref refers to, or NULL if it has been freed. */
+/* Returns a borrowed reference to the callback, or NULL if it was freed. */
 static PyObject *
 get_referent(PyObject *ref)
 {
@@ -60,8 +60,8 @@ done:
     return copy;
 }
 
-/* Removes callback, and adds ref unless it is NULL; returns whether callback
- * was connected, or -1. If callbacks changed meanwhile, it starts again. */
+/* Removes callback, and adds ref unless it is NULL. Returns 1 if callback was
+ * connected, 0 if not, -1 on error. Starts again if callbacks changed. */
 static int
 change(PyObject *op, PyObject *callback, PyObject *ref)
 {
@@ -187,9 +187,9 @@ PyDoc_STRVAR(disconnect_doc,
 
 PyDoc_STRVAR(emit_doc,
 "emit($self, /, *args)\n--\n\n"
-"Call what is connected now, in that order; give how many were called.\n\n"
-"What a callback raises ends it. Callbacks may use the signal themselves.\n"
-"Thread safety: safe on shared objects; each call is by itself.");
+"Call the callbacks connected now, in that order; return their number.\n\n"
+"An exception in a callback ends it. Callbacks may use the signal, too.\n"
+"Thread safety: safe on shared objects; other threads run between calls.");
 
 static PyMethodDef signal_methods[] = {
     {"connect", signal_connect, METH_O, connect_doc},

@@ -15,7 +15,7 @@ typedef struct {
 } Checksum;
 
 #define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
-#define DETACH_MINSIZE 2048 /* for fewer, detaching is slower; as in hashlib */
+#define DETACH_MINSIZE 2048 /* less is not worth detaching; as in hashlib */
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit into
  * 32 bits without reduction. */
@@ -49,7 +49,7 @@ checksum_update(PyObject *op, PyObject *arg)
     if (view.len >= DETACH_MINSIZE) {
         Py_BEGIN_ALLOW_THREADS
         update_lock_held(self, view.buf, view.len);
-        /* Before attaching, which a daemon thread may never do again. */
+        /* Before attaching: at exit, a daemon thread hangs there. */
         mutex_unlock(&self->mutex);
         Py_END_ALLOW_THREADS
     }

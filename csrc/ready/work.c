@@ -14,7 +14,7 @@
 static uint64_t
 add_squares(uint64_t sum, uint64_t i, uint64_t end)
 {
-    volatile uint64_t zero = 0; /* or a compiler finds the closed form */
+    volatile uint64_t zero = 0; /* volatile: no formula for the loop */
     for (; i < end; i++) {
         sum += i * i + zero;
     }
