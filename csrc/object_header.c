@@ -63,15 +63,15 @@ current_thread(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 
 PyDoc_STRVAR(object_header_doc,
 "object_header($module, obj, /)\n--\n\n"
-"What the header of obj says, the call's own references included: a dict.\n\n"
-"refcount (the sum), immortal; and on a free-threaded build, else None:\n"
+"Return the header of obj as a dict; the call adds some references.\n\n"
+"Keys: refcount (the sum), immortal; None on a build with the GIL:\n"
 "owner_thread (0: none), local_refcount, shared_refcount, locked (whether\n"
 "the per-object lock is held). Source: PEP 703.\n"
-"Thread safety: safe on shared objects; the fields are read in turn.");
+"Thread safety: safe on shared objects; each value is read separately.");
 
 PyDoc_STRVAR(current_thread_doc,
 "current_thread($module, /)\n--\n\n"
-"What owner_thread is for objects made by this thread; None with the GIL.\n\n"
+"Return the owner_thread of this thread's objects; None with the GIL.\n\n"
 "Thread safety: atomic.");
 
 static PyMethodDef module_functions[] = {

@@ -167,7 +167,7 @@ def together(in_threads: InThreads) -> Together:
             try:
                 return repeat(function)
             except BaseException:
-                failed.append(None)  # or the others would wait for this thread for ever
+                failed.append(None)  # without this, the others would wait for ever
                 raise
 
         return in_threads(*[partial(repeat_or_fail, function) for function in functions])

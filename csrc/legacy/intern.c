@@ -27,8 +27,8 @@ module_intern(PyObject *Py_UNUSED(module), PyObject *key)
 
 PyDoc_STRVAR(intern_doc,
 "intern($module, key, /)\n--\n\n"
-"The one object that stands for all keys equal to key: the first one seen.\n\n"
-"It is kept. A key that cannot be hashed is a TypeError.\n"
+"Return the first key seen that is equal to key, and keep it for ever.\n\n"
+"Raises TypeError if key is not hashable.\n"
 "Thread safety: atomic.");
 
 static PyMethodDef intern_functions[] = {

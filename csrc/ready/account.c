@@ -188,23 +188,23 @@ account_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(account_doc,
 "Account(balance=0)\n--\n\n"
 "An exact count of minor units (cents), from 0 to 2**63 - 1.\n\n"
-"Takes exact ints: others are a TypeError, a negative one a ValueError, one\n"
-"past 2**63 - 1 an OverflowError. Thread safety: safe on shared objects.");
+"Raises TypeError unless balance is an exact int, ValueError if negative,\n"
+"OverflowError past 2**63 - 1. Thread safety: safe on shared objects.");
 
 PyDoc_STRVAR(deposit_doc,
 "deposit($self, amount, /)\n--\n\n"
 "Add amount, a positive int of minor units.\n\n"
-"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
+"Raises OverflowError past 2**63 - 1. Thread safety: atomic.");
 
 PyDoc_STRVAR(withdraw_doc,
 "withdraw($self, amount, /)\n--\n\n"
 "Take out amount, a positive int of minor units.\n\n"
-"More than the balance: ValueError. Thread safety: atomic.");
+"Raises ValueError if amount exceeds the balance. Thread safety: atomic.");
 
 PyDoc_STRVAR(transfer_to_doc,
 "transfer_to($self, other, amount, /)\n--\n\n"
 "Move amount, a positive int of minor units, to another Account.\n\n"
-"Raises as withdraw and deposit do, and then changes neither account.\n"
+"If withdraw or deposit would raise, raises that and changes nothing.\n"
 "Thread safety: atomic.");
 
 PyDoc_STRVAR(getnewargs_doc,
@@ -249,13 +249,13 @@ static PyType_Spec account_spec = {
 PyDoc_STRVAR(transfer_doc,
 "transfer($module, src, dst, amount, /)\n--\n\n"
 "Move amount, a positive int of minor units, from src to dst.\n\n"
-"Raises as withdraw and deposit do, and then changes neither account.\n"
+"If withdraw or deposit would raise, raises that and changes nothing.\n"
 "Thread safety: atomic.");
 
 PyDoc_STRVAR(total_doc,
 "total($module, a, b, /)\n--\n\n"
-"The sum of two balances in minor units; no money is ever seen in flight.\n\n"
-"Past 2**63 - 1: OverflowError. Thread safety: atomic.");
+"Return the sum of two balances in minor units, both at one moment.\n\n"
+"Raises OverflowError past 2**63 - 1. Thread safety: atomic.");
 
 static PyMethodDef account_functions[] = {
     {"transfer", CFUNCTION(module_transfer), METH_FASTCALL, transfer_doc},

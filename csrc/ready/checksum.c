@@ -124,12 +124,12 @@ PyDoc_STRVAR(checksum_doc,
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
 "Add the bytes of data, a contiguous bytes-like object.\n\n"
-"TypeError for an object that has no buffer. Nobody must change data\n"
-"meanwhile. Thread safety: atomic.");
+"Raises TypeError for an object without a buffer. Other threads must not\n"
+"change data during the call. Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"
-"A new Checksum that goes on from here. Thread safety: atomic.");
+"Return a new Checksum with the same state. Thread safety: atomic.");
 
 static PyMethodDef checksum_methods[] = {
     {"update", checksum_update, METH_O, update_doc},

@@ -77,7 +77,7 @@ module_free(void *module)
 }
 
 PyDoc_STRVAR(module_doc,
-"Native types that many threads may share: made ready for free threading.");
+"Native types that many threads may share, ready for free threading.");
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},

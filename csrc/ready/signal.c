@@ -185,19 +185,19 @@ PyDoc_STRVAR(signal_doc,
 
 PyDoc_STRVAR(connect_doc,
 "connect($self, callback, /)\n--\n\n"
-"Have callback called from now on, after all others.\n\n"
-"It is held weakly: the caller keeps it, a bound method as well. One that is\n"
-"connected already becomes the last. Thread safety: atomic.");
+"Add callback, to be called after all others.\n\n"
+"The reference is weak: the caller must keep callback, even a bound method,\n"
+"alive. If connected already, it becomes the last. Thread safety: atomic.");
 
 PyDoc_STRVAR(disconnect_doc,
 "disconnect($self, callback, /)\n--\n\n"
-"Have callback not called any more; ValueError if it is not connected.\n\n"
-"An emission that has begun may still call it. Thread safety: atomic.");
+"Remove callback; raises ValueError if it is not connected.\n\n"
+"An emission that is in progress may still call it. Thread safety: atomic.");
 
 PyDoc_STRVAR(emit_doc,
 "emit($self, /, *args)\n--\n\n"
-"Call the callbacks connected now, in that order; return their number.\n\n"
-"An exception in a callback ends it. Callbacks may use the signal, too.\n"
+"Call the connected callbacks in order; return the number of calls.\n\n"
+"An exception in a callback ends the emission. Callbacks may use the signal.\n"
 "Thread safety: safe on shared objects; other threads run between calls.");
 
 static PyMethodDef signal_methods[] = {

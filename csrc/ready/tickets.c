@@ -73,8 +73,8 @@ tickets_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 PyDoc_STRVAR(tickets_doc,
 "Tickets(start=0, stop=None)\n--\n\n"
 "An iterator over the ints from start up to stop, which threads may share.\n\n"
-"Takes ints of 64 bits. Without stop, OverflowError follows 2**63 - 2.\n"
-"Neither copied nor pickled: that would hand out a number twice.\n"
+"Numbers have 64 bits; without stop, raises OverflowError after 2**63 - 2.\n"
+"It cannot be copied or pickled, which would return a number twice.\n"
 "Thread safety: safe on shared objects; each step is atomic.");
 
 static PyType_Slot tickets_slots[] = {

@@ -46,8 +46,8 @@ module_sum_of_squares(PyObject *Py_UNUSED(module), PyObject *arg)
 
 PyDoc_STRVAR(sum_of_squares_doc,
 "sum_of_squares($module, n, /)\n--\n\n"
-"The sum of i * i for i in range(n), modulo 2**64; n is at most 2**32.\n\n"
-"A negative n is a ValueError, a larger one an OverflowError.\n"
+"Return the sum of i * i for i in range(n), modulo 2**64.\n\n"
+"Raises ValueError if n is negative, OverflowError if it exceeds 2**32.\n"
 "Thread safety: atomic.");
 
 static PyMethodDef work_functions[] = {

@@ -41,7 +41,7 @@ def show(*blocks: str | Text | Table) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[int, int | None, str], None]]:
-    """Show a bar on stderr, if that is a terminal; gives what to call with done, total, words."""
+    """Show a bar on stderr if that is a terminal; yield a function of done, total and words."""
     console = Console(stderr=True)
     columns = (
         BarColumn(),

@@ -130,7 +130,7 @@ def test_a_build_without_the_locks_fails(race, tmp_path):
 
 
 def gil_after_import(module, folder):
-    """Import a module in a fresh process, and give what that says: is the GIL on?"""
+    """Import a module in a fresh process; return its output: is the GIL on?"""
     clean = {name: value for name, value in os.environ.items() if name != "PYTHON_GIL"}
     code = f"import sys, {module}; print(sys._is_gil_enabled())"
     command = [sys.executable, "-W", "ignore", "-c", code]

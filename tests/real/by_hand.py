@@ -58,7 +58,7 @@ def arrive(here, n):
         pass
 
 def pinned(i, function):
-    """Keep a thread on a core of its own: a busy system puts all on one, where they never meet."""
+    """Pin each thread to its own core: a busy system runs all on one, where they never meet."""
     if hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {{cores[i % len(cores)]}})
@@ -76,7 +76,7 @@ def together(functions):
 '''
 
 OUTCOMES = '''\
-# Random waits reach another moment of the calls each time; what differs each time is not compared.
+# Random waits vary the moments at which calls meet. Values that differ each time are not compared.
 def shown(value, n):
     text = type(value).__name__
     if isinstance(value, BaseException):
@@ -106,7 +106,7 @@ def outcome(x, y, n, results):
     return tuple(texts), tuple(same), tuple(state)
 
 def orders(steps):
-    """All orders of the calls of all threads, as the thread of each call."""
+    """Return all orders of the calls of all threads, as a list of threads for each order."""
     if not any(steps):
         return [()]
     return [
@@ -117,7 +117,7 @@ def orders(steps):
     ]
 
 def in_turn(known):
-    """Make every order, in one thread; give the outcomes that are not known."""
+    """Run every order in one thread; return the outcomes that are not yet known."""
     new = set()
     for order in orders([len(each) for each in calls])[:60]:
         for _ in range(60):
@@ -142,7 +142,7 @@ def number():
 
 coarse = False
 known = in_turn(set())
-if len(in_turn(known)) > 1:  # values that differ each time: compare types alone
+if len(in_turn(known)) > 1:  # values that differ each time: compare only types
     coarse = True
     known = in_turn(set())
     known |= in_turn(known)
@@ -165,7 +165,7 @@ while monotonic() < end and (seen < 3 or meetings < 500):
         if came not in known:
             seen += 1
             example = came
-if seen:  # what is rare in turn, too, is no race
+if seen:  # an outcome that is rare in one thread, too, is no race
     again = set()
     for _ in range(20):
         again |= in_turn(known)
@@ -178,7 +178,7 @@ CRASHES = """\
 import faulthandler
 faulthandler.enable()
 
-# What all objects are made from: each gives back the references that it took, and no more.
+# Objects shared by all test objects: each must release as many references to them as it takes.
 constants = object_code.co_consts
 references = [sys.getrefcount(each) for each in constants]
 
@@ -216,7 +216,7 @@ def loose(turns, seconds):
             os._exit(99)
     return objects
 
-# One thread makes all calls; then threads take turns; then they do not.
+# First one thread makes all calls, then threads take turns, then they run at the same time.
 for x, y in [(make(), make()) for _ in range(50)]:
     for i in range(threads):
         burst(i, x, y, 10**6, 50, NoTurns())
@@ -227,7 +227,7 @@ print("seen 0 of", loose(NoTurns(), seconds), flush=True)
 
 
 def plain(label: str, module: object, example: object) -> list[str]:
-    """The steps of an operation as Python functions of x, y and n: their bodies."""
+    """Return the bodies of Python functions of x, y and n for the steps of an operation."""
 
     class Methods(ast.NodeTransformer):
         def visit_Call(self, node: ast.Call) -> ast.AST:
@@ -256,7 +256,7 @@ def plain(label: str, module: object, example: object) -> list[str]:
 
 
 def write(finding: dict, seconds: float) -> str:
-    """Write the program for a finding. Imports the module, and makes an object to look at."""
+    """Return the program for a finding. This imports the module and creates an object."""
     place, _, _ = target_of(finding).partition(":")
     module = importlib.import_module(place)
     top = place.partition(".")[0]
@@ -297,12 +297,12 @@ def write(finding: dict, seconds: float) -> str:
 
 
 def target_of(finding: dict) -> str:
-    """The target that the finding's command names."""
+    """Return the target in the finding's command."""
     return shlex.split(finding["again"])[2]
 
 
 def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
-    """Write a program, and run it until the finding shows, some times; say whether, and what."""
+    """Write a program, run it up to ATTEMPTS times; return whether the finding shows, and how."""
     written = subprocess.run(
         [
             sys.executable,
@@ -329,7 +329,7 @@ def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
 
 
 def run(program: Path, seconds: float, outcome: bool) -> tuple[bool, str]:
-    """Run a program in a folder of its own; say whether the finding shows, and what came of it."""
+    """Run a program in a new folder; return whether the finding shows, and its outcome."""
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         try:
