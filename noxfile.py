@@ -166,7 +166,7 @@ def tsan(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def stress(session: nox.Session) -> None:
-    """Stress ftdemo's types, then run each script in tests/stress: nox -s stress -- SECONDS."""
+    """Stress ftdemo's types and run each script in tests/stress, 5 seconds each: `-- SECONDS`."""
     session.install(".")
     seconds = session.posargs[0] if session.posargs else "5"
     own = ("ftdemo", "stress", "--seconds", seconds)
