@@ -1,4 +1,4 @@
-"""The benchmarks: what they calculate from what they timed, and what the documents quote."""
+"""The benchmarks: the calculations on timings, and the figures that the documents quote."""
 
 import importlib
 import json
