@@ -16,9 +16,7 @@ from typing import Any
 PROJECT = Path(__file__).resolve().parent.parent
 RESULTS = PROJECT / "benchmarks/results.json"
 PLOT = PROJECT / "docs/performance.svg"
-DOCUMENTS = [
-    PROJECT / path for path in ("README.md", "docs/performance.md", "docs/import-check.md")
-]
+DOCUMENTS = [PROJECT / path for path in ("docs/performance.md", "docs/import-check.md")]
 QUOTED = re.compile(
     r"(?P<start><!-- benchmark: (?P<name>[\w-]+) -->\n).*?(?=<!-- end of benchmark -->)", re.S
 )
@@ -63,21 +61,6 @@ def table(result: Result) -> str:
     return markdown(["", "", *builds], body)
 
 
-def calls(result: Result) -> str:
-    """Return the table of one call of each account, in nanoseconds."""
-    builds = list(result["interpreters"])
-    by_who: dict[str, dict[str, Any]] = {}
-    for row in result["rows"]:
-        if row["group"] in {DEPOSIT, TRANSFER}:
-            by_who.setdefault(row["what"], {})[row["group"]] = row
-    places = [(operation, build) for build in builds for operation in (DEPOSIT, TRANSFER)]
-    body = [
-        [who, *(f"{rows[o][b][1]:.1f}" if o in rows else "-" for o, b in places)]
-        for who, rows in by_who.items()
-    ]
-    return markdown(["ns", *(f"{operation}, {build}" for operation, build in places)], body)
-
-
 def checks(result: Result) -> str:
     """Return the table of the import checks, in seconds."""
     by_package: dict[str, list[str]] = {}
@@ -92,7 +75,6 @@ def checks(result: Result) -> str:
 PARTS: dict[str, Callable[[Result], str]] = {
     "where": where,
     "table": table,
-    "calls": calls,
     "checks": checks,
 }
 
