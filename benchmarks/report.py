@@ -68,7 +68,7 @@ def checks(result: Result) -> str:
         if row["group"].startswith("imports of ") and row["unit"] == "s":
             package = row["group"].removeprefix("imports of ")
             by_package.setdefault(package, []).append(f"{row[FREE][1]:.2f}")
-    header = ["s", "the command", "one process that imports all", "a process for each module"]
+    header = ["s", "the command", "one process for all", "one process per module"]
     return markdown(header, [[f"`ftdemo check {p}`", *each] for p, each in by_package.items()])
 
 
@@ -113,7 +113,7 @@ def draw(result: Result) -> None:
         places = [place + offset for place in range(len(rows))]
         right.barh(places, [row[build][1] for row in rows], 0.4, label=build)
     right.axvline(1, color="grey", linewidth=0.8)
-    right.set(title=f"{most} threads, for what one gets done", xlabel="times")
+    right.set(title=f"{most} threads, compared with one", xlabel="times")
     right.set_yticks(range(len(rows)), [row["what"].replace("`", "") for row in rows])
     right.invert_yaxis()
     right.legend()

@@ -102,7 +102,7 @@ def rows_of_threads(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str
         kind, _, threads = name.partition(".")
         if threads != "1":
             found = [int(threads) * ratio for ratio in ratios(times[f"{kind}.1"], values)]
-            yield f"{threads} threads, for what one gets done", KINDS[kind], "ratio", figure(found)
+            yield f"{threads} threads, compared with one", KINDS[kind], "ratio", figure(found)
     for kind, values in pooled(asked, "fairness").items():
         title = "the thread that gets least done, for the one that gets most done"
         yield title, KINDS[kind], "ratio", figure(values)
@@ -111,8 +111,8 @@ def rows_of_threads(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str
 def rows_of_checks(found: Times) -> Iterator[tuple[str, str, str, Figure]]:
     titles = {
         "check": "`ftdemo check`",
-        "all": "one process that imports all of its modules",
-        "each": "a process for each module",
+        "all": "one process for all its modules",
+        "each": "one process per module",
     }
     for name, values in found.items():
         package, _, which = name.partition(".")
