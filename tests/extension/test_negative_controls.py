@@ -57,6 +57,7 @@ def test_race_test_fails_on_the_legacy_twin(fresh_python, node):
         if done.returncode < 0:  # a crash is a failure too
             return
         assert "GIL off" in done.stdout
-        if re.search(r"^E +(AssertionError|assert )", done.stdout, re.M):
+        # SystemError: CPython noticed an object that another thread had freed.
+        if re.search(r"^E +(AssertionError|assert |SystemError)", done.stdout, re.M):
             return
     pytest.fail(f"{node} does not tell the twins apart")
