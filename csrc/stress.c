@@ -264,7 +264,7 @@ meetings_dealloc(PyObject *op)
 
 PyDoc_STRVAR(meetings_doc,
 "Meetings(threads)\n--\n\n"
-"A row of meetings between so many threads: for one call in each of them.\n\n"
+"Meetings between this number of threads: one call in each of them.\n\n"
 "Thread safety: safe on shared objects.");
 
 static PyMethodDef meetings_methods[] = {
@@ -290,7 +290,7 @@ static PyType_Spec meetings_spec = {
 
 PyDoc_STRVAR(spin_doc,
 "spin($module, steps, /)\n--\n\n"
-"Do what a random wait of so many steps does: to measure its length.\n\n"
+"Do the work of a random wait of this many steps, to measure it.\n\n"
 "Thread safety: atomic.");
 
 static PyObject *
