@@ -94,10 +94,6 @@ def test_each_import_has_its_own_cache(another_module):
     assert second.intern(other) is other
 
 
-@pytest.mark.skipif(
-    "free-threading" in sys.version and sys.version_info < (3, 14),
-    reason="3.13t makes types immortal once there are threads",
-)
 @pytest.mark.thread_unsafe(reason="collects objects of all threads")
 def test_a_module_and_its_interned_objects_are_collected(fresh_python):
     """The key refers to the module, which refers to the key: only m_traverse shows the cycle."""
