@@ -129,6 +129,14 @@ def test_module_owns_types_that_name_it_without_the_package():
 
 
 @needs_threads
+def test_type_with_many_operations_is_driven(tmp_path, monkeypatch):
+    methods = "\n".join(f"    def m{number}(self, other=None): ..." for number in range(300))
+    (tmp_path / "manifold.py").write_text(f"class Wide:\n{methods}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert drive("manifold:Wide", 5)["summary"]["meetings"] >= FEW
+
+
+@needs_threads
 def test_compatible_type_counts_for_crashes_only(on_path):
     assert drive("racing.unsafe:DocumentedCompatible")["findings"] == []
     result = drive("racing.unsafe:DocumentedCrash", 2.0)

@@ -34,6 +34,7 @@ MOST_MEETINGS = 2000  # per batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding
 MOST_FINDINGS = 10  # per subject: more would tell nothing new
 DEBUG = "PYTHONMALLOC" in os.environ  # freed memory is overwritten
+SHOWN = 3  # parts of the state, those with the shortest text, per finding
 LIMIT = 3.0  # seconds for a step, which should take 0.1 s
 
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
@@ -85,6 +86,7 @@ class Drive:
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
         self._matches: dict[tuple[str, ...], Match] = {}
+        self._mirrors: dict[str, str] = {}
         self._done = {tuple(labels) for labels in request["done"]}
         self._crashed = [set(_parts(labels)) for labels in request["crashed"]]
         self._findings = 0
@@ -202,9 +204,13 @@ class Drive:
                     yield rank, pair
 
     def _mirrored(self, label: str) -> str:
-        if not self._siblings and not re.search(r"\by\b", label):
-            return label  # y is an independent object: the mirrored operation would do the same
-        return mirrored(label, self._survey.namespace, self._example)
+        if label not in self._mirrors:
+            swap = self._siblings or re.search(r"\by\b", label)
+            # Without siblings, y is independent of x: an operation on y alone would do the same.
+            self._mirrors[label] = (
+                mirrored(label, self._survey.namespace, self._example) if swap else label
+            )
+        return self._mirrors[label]
 
     def _short_sequences(self) -> Iterator[tuple[str, ...]]:
         """Yield short sequences: two calls in each of two threads, one in each of three or more.
@@ -374,7 +380,8 @@ class Drive:
         # Each part is possible, but not all together: show the state of the returned objects.
         together = bool(same) and not wrong
         made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
-        after = (wrong or (made if together else []))[:3]
+        after = wrong or (made if together else [])
+        after = sorted(after, key=lambda where: len(text(_state(example, *where))))[:SHOWN]
 
         def words(form: Form) -> dict[str, Any]:
             return {

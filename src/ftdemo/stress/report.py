@@ -11,6 +11,7 @@ from ftdemo.stress.session import Progress
 
 MOST_ORDERS = 4
 MOST_SKIPPED = 12
+LONGEST = 100  # characters of a result
 
 
 def exit_code(result: Result) -> int:
@@ -96,19 +97,23 @@ def _rows(outcome: dict[str, Any]) -> Iterator[str]:
     rows += [("" if index else "after", *each) for index, each in enumerate(state)]
     wide = max(len(label) for _, label, _ in rows)
     for who, label, result in rows:
-        yield f"  {who:<9}  {label:<{wide}}  ->  {result}"
+        yield f"  {who:<9}  {label:<{wide}}  ->  {_short(result)}"
     orders = outcome["in_any_order"]
     same = all(order["results"] == outcome["results"] for order in orders) and state
     for index, order in enumerate(orders[:MOST_ORDERS]):
         values = order["after"] if same else order["results"]
-        words = ", ".join(values)
+        words = ", ".join(map(_short, values))
         if state and not same and order["after"]:
-            words += f"; after {', '.join(order['after'])}"
+            words += f"; after {', '.join(map(_short, order['after']))}"
         yield f"  {'' if index else 'in any order':<{wide + 15}}  {words}"
     if outcome.get("together"):
         yield "  each of these is possible, but no order gives them together"
     if len(orders) > MOST_ORDERS:
         yield f"  {'':<{wide + 15}}  and {len(orders) - MOST_ORDERS} more"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]} ... {text[-15:]}"
 
 
 @contextmanager
