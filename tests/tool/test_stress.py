@@ -1,11 +1,14 @@
 """`ftdemo stress`: types that race are found, types that only seem to are not."""
 
+import itertools
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,13 +16,14 @@ import fastjsonschema
 import pytest
 import racing_package
 
-from ftdemo import exit_codes
+from ftdemo import exit_codes, processes
 from ftdemo.interpreter import FREE_THREADED, cores
-from ftdemo.stress import SCHEMA, TargetError, stress
+from ftdemo.stress import SCHEMA, TargetError, children, stress
 from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
 from ftdemo.stress.report import exit_code
 from ftdemo.stress.results import FEW
+from ftdemo.stress.run import list_types
 from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
 
@@ -311,6 +315,31 @@ def run(racing, command, cwd=None, env=None):
     )
 
 
+@needs_threads
+def test_module_that_cannot_be_imported_does_not_hide_the_others(racing, tmp_path, monkeypatch):
+    shutil.copytree(racing / "racing", tmp_path / "racing")
+    (tmp_path / "racing" / "broken.py").write_text("raise ValueError('no')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "racing.unsafe:PlainIncrement" in list_types("racing")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="starts sleep")
+@pytest.mark.parametrize(
+    ("share", "status"), [(0.1, 0), (0.0, None), (1.0, None)], ids=["slow", "deadlock", "endless"]
+)
+def test_only_a_child_that_had_time_on_a_core_hangs(share, status, tmp_path, monkeypatch):
+    limit = 0.2
+    times = itertools.count(0, share * limit)
+    monkeypatch.setattr(children, "START", limit)
+    monkeypatch.setattr(children, "_cpu_seconds", lambda _: next(times))
+    process = processes.start(["sleep", "1"])
+    try:
+        ended, _ = children._listen(process, tmp_path / "report", print, threading.Event())
+    finally:
+        processes.kill(process)
+    assert ended == status
+
+
 # Operations, as text.
 
 
@@ -385,8 +414,6 @@ def test_form_tells_objects_apart_and_shared_ones_by_name():
 
 
 def test_form_reads_iterators_and_nested_containers_up_to_a_bound():
-    import itertools
-
     endless = form(itertools.count(), Labels())
     assert len(endless) < 50
     deep = []

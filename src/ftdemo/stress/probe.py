@@ -15,7 +15,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ FIRST_LOOK = 200  # meetings
 BATCH_SECONDS = 0.1
 MOST_MEETINGS = 2000  # per batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding
+MANY = 150  # operations of one type; of more, not all pairs are listed
 MOST_FINDINGS = 10  # per subject: more would tell nothing new
 DEBUG = "PYTHONMALLOC" in os.environ  # freed memory is overwritten
 SHOWN = 3  # parts of the state, those with the shortest text, per finding
@@ -189,7 +190,7 @@ class Drive:
         """Yield (rank, pair): pairs that write, and pairs of one operation, have a low rank."""
         found = [each for each in self._found if each["collides"]]
         given: set[tuple[str, ...]] = set()
-        for one, other in combinations_with_replacement(found, 2):
+        for one, other in self._combinations(found):
             rank = 3 - one["writes"] - other["writes"]
             if one is other:
                 rank -= 1
@@ -202,6 +203,13 @@ class Drive:
                 if given.isdisjoint({pair, pair[::-1], other_way, other_way[::-1]}):
                     given.add(pair)
                     yield rank, pair
+
+    def _combinations(self, found: list[survey.Found]) -> Iterable[Sequence[survey.Found]]:
+        """Combine each two operations, one with itself too; of a large type, a random part."""
+        if len(found) <= MANY:
+            return combinations_with_replacement(found, 2)
+        drawn = [self._chance.sample(found, 2) for _ in range(MANY**2)]
+        return [*zip(found, found, strict=True), *drawn]
 
     def _mirrored(self, label: str) -> str:
         if label not in self._mirrors:
@@ -241,7 +249,7 @@ class Drive:
         ]
         pairs = []
         different = [each for each in self._found if not each["variant_of"]]
-        for one, other in combinations_with_replacement(different, 2):
+        for one, other in self._combinations(different):
             if one["writes"] or other["writes"] or one is other:
                 writers = one["writes"] + other["writes"]
                 # With freed memory overwritten, a reader beside a writer crashes most easily.
