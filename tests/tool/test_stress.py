@@ -1,6 +1,5 @@
 """`ftdemo stress`: types that race are found, types that only seem to are not."""
 
-import itertools
 import json
 import os
 import shlex
@@ -8,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -323,21 +321,29 @@ def test_module_that_cannot_be_imported_does_not_hide_the_others(racing, tmp_pat
     assert "racing.unsafe:PlainIncrement" in list_types("racing")
 
 
-@pytest.mark.skipif(os.name == "nt", reason="starts sleep")
 @pytest.mark.parametrize(
-    ("share", "status"), [(0.1, 0), (0.0, None), (1.0, None)], ids=["slow", "deadlock", "endless"]
+    ("seconds", "runnable", "stuck"),
+    [(0.1, True, False), (0.0, True, False), (0.0, False, True), (1.0, True, True)],
+    ids=["slow", "waits for a core", "deadlock", "endless"],
 )
-def test_only_a_child_that_had_time_on_a_core_hangs(share, status, tmp_path, monkeypatch):
-    limit = 0.2
-    times = itertools.count(0, share * limit)
-    monkeypatch.setattr(children, "START", limit)
-    monkeypatch.setattr(children, "_cpu_seconds", lambda _: next(times))
-    process = processes.start(["sleep", "1"])
-    try:
-        ended, _ = children._listen(process, tmp_path / "report", print, threading.Event())
-    finally:
+def test_only_a_child_that_waits_or_had_time_on_a_core_hangs(seconds, runnable, stuck):
+    before = children._Activity(5.0, True)
+    now = children._Activity(5.0 + seconds, runnable)
+    assert children._is_stuck(before, now, limit=1.0, waits=1) == stuck
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_activity_of_a_child_is_its_time_on_a_core():
+    with processes.start([sys.executable, "-c", "while True: pass"]) as process:
+        time.sleep(0.5)
+        spins = children._activity(process.pid)
         processes.kill(process)
-    assert ended == status
+    assert spins.runnable and spins.seconds > 0.05
+    with processes.start(["sleep", "9"]) as process:
+        time.sleep(0.2)
+        waits = children._activity(process.pid)
+        processes.kill(process)
+    assert not waits.runnable and waits.seconds < 0.05
 
 
 # Operations, as text.
@@ -414,7 +420,7 @@ def test_form_tells_objects_apart_and_shared_ones_by_name():
 
 
 def test_form_reads_iterators_and_nested_containers_up_to_a_bound():
-    endless = form(itertools.count(), Labels())
+    endless = form(iter(int, 1), Labels())
     assert len(endless) < 50
     deep = []
     deep.append(deep)

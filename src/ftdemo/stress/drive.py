@@ -21,7 +21,7 @@ MOST_ENDS: dict[Kind, int] = {
 }  # of children that drive one subject; a hang takes longer
 CONFIRM_SECONDS = 2.0
 CONTROL_SECONDS = 0.5
-MOST_TRIALS = 16  # to reduce a crash
+MOST_TRIALS: dict[Kind, int] = {"crash": 16, "hang": 4, "broken": 16}  # to reduce a finding
 MALLOC_SHARE = 0.15  # of the time, with PYTHONMALLOC=debug, which overwrites freed memory
 
 UNSHARED = ("compatible", "safe on distinct objects")
@@ -461,12 +461,12 @@ class Driver:
         shown: _Shown,
     ) -> tuple[tuple[str, ...], int, _Shown]:
         """Find fewer operations and threads with which it still fails."""
-        trials = 0
+        trials, most = 0, MOST_TRIALS[shown.kind]
         size = len(labels) // 2
-        while size >= 1 and trials < MOST_TRIALS:
+        while size >= 1 and trials < most:
             for start in range(0, len(labels), size):
                 fewer = labels[start : start + size]
-                if len(fewer) == len(labels) or trials >= MOST_TRIALS:
+                if len(fewer) == len(labels) or trials >= most:
                     continue
                 trials += 1
                 again = self._show_again(candidate, fewer, threads)
