@@ -181,7 +181,7 @@ def test_object_that_refuses_is_no_finding_and_said_to_refuse(on_path):
     assert "while another thread uses it" in reasons["use()"]
 
 
-def test_few_meetings_are_exit_code_3():
+def test_exit_code_3_when_threads_met_too_few_times():
     result = stress(["ftdemo._ready:Account"], seconds=0.0, seed=1)
     result["summary"]["meetings"] = FEW - 1
     assert exit_code(result) == exit_codes.NOTHING_CHECKED
@@ -254,10 +254,10 @@ def test_ready_and_the_driver_itself_are_silent():
         assert result["summary"]["meetings"] > 0
 
 
-def test_nothing_driven_is_exit_code_3(tmp_path):
+def test_exit_code_3_when_nothing_was_tested(tmp_path):
     ran = run(tmp_path, "stress ftdemo._ready:Account --seconds 0.1", env={"PYTHON_CPU_COUNT": "1"})
     assert ran.returncode == exit_codes.NOTHING_CHECKED, ran.stdout + ran.stderr
-    assert "Nothing was driven" in ran.stdout
+    assert "Nothing was tested" in ran.stdout
 
 
 @pytest.mark.parametrize(
