@@ -1,9 +1,10 @@
 """A package of types that race when threads share an object, and of types that only seem to.
 
-UNSAFE says for each type or function of racing.unsafe what ftdemo stress may call its failure;
-SAFE says for each of racing.safe what is hard about it, and what must be put aside. Both say how
-threads use an object by hand, and what is then right: by_hand.py tries that, with nothing but
-threading. The package needs Python 3.13.
+UNSAFE has, for each type or function of racing.unsafe, the kinds of findings that `ftdemo stress`
+may report. SAFE has, for each of racing.safe, why it is hard to judge, and the operations that must
+be listed as not tested. Both also have calls for threads, and a condition that is true after them
+if there is no race: by_hand.py makes these calls, using only threading. The package needs Python
+3.13.
 """
 
 import shutil
@@ -17,13 +18,13 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Unsafe:
-    """make gives o, and each thread does one of calls once. x is a Shared that all of them have.
+    """make creates o, and each thread makes one of calls, once. All of them can use x, a Shared.
 
-    right is what holds of o, x and the results r, whatever the order of the calls. Without it, the
-    threads call on and on, and no result is looked at.
+    right is a condition on o, x and the results r. It is true after the calls in any order. If
+    there is no condition, the threads repeat the calls, and no result is checked.
     """
 
-    kinds: frozenset[str]  # any of them is true; of several, all may be seen
+    kinds: frozenset[str]  # each of them is correct, and more than one may be reported
     make: str
     calls: tuple[str, ...]  # one thread each
     right: str = ""
@@ -33,7 +34,7 @@ class Unsafe:
 
 @dataclass(frozen=True)
 class Safe:
-    """As above. Here, right is so always; what is put aside is not among the calls."""
+    """As above. Here, right is always true; calls contains no operation that is in aside."""
 
     hard: str
     make: str
