@@ -14,10 +14,9 @@ from ftdemo.terminal import progress_bar, show, table
 ORDER: tuple[check.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
 HINT = """\
-The modules under "enables the GIL" do not declare that they are safe without the GIL. Make them
-safe: `ftdemo lint` and `ftdemo stress` show what to change. Then add the declaration:
-C: a Py_mod_gil slot; Cython: freethreading_compatible=True; pybind11: mod_gil_not_used;
-nanobind: FREE_THREADED; PyO3: gil_used = false."""
+These modules do not declare that they are safe without the GIL. Make them safe, with `ftdemo lint`
+and `ftdemo stress`, then declare it. C: a Py_mod_gil slot; Cython: freethreading_compatible=True;
+pybind11: mod_gil_not_used; nanobind: FREE_THREADED; PyO3: gil_used = false."""
 
 
 def _rows(result: check.Result) -> list[tuple[check.TargetResult, check.ModuleResult]]:
