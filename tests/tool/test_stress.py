@@ -265,7 +265,7 @@ def test_exit_code_3_when_nothing_was_tested(tmp_path):
     [
         ("stress no-such-package", "no installed distribution"),
         ("stress", "the following arguments are required"),
-        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair works with one TARGET only"),
+        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair needs exactly one TARGET"),
     ],
 )
 def test_exit_code_2_on_usage_errors(tmp_path, command, words):
