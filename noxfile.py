@@ -145,7 +145,7 @@ def asan(session: nox.Session) -> None:
 
 @nox.session(python=False, tags=REST)
 def tsan(session: nox.Session) -> None:
-    """Run the tests of the C code under ThreadSanitizer, and check that it reports the legacy twin.
+    """Run the tests of the C code under ThreadSanitizer, which must report csrc/legacy.
 
     Arguments: an instrumented interpreter, and the file of CPython's suppressions for its version.
     Without arguments, install both.
@@ -189,7 +189,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def smoke(session: nox.Session) -> None:
-    """Check that each benchmark runs and that each peer keeps its contract; ignore the figures."""
+    """Check that the benchmarks run and that each peer behaves like Account; ignore the figures."""
     measure(session, "cereggii", options=["--quick"])
 
 

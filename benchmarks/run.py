@@ -27,7 +27,7 @@ FREE, GIL = "free-threaded", "with the GIL"
 WHO = {
     "nothing": "a function that does nothing",
     "convert": "and checks and converts its arguments",
-    "legacy": "the legacy twin: no lock",
+    "legacy": "ftdemo.legacy: no lock",
     "ftdemo": "ftdemo",
     "cython_section": "Cython, `critical_section`",
     "nanobind_lock": "nanobind, `lock_self`, `lock`",
@@ -124,8 +124,8 @@ def rows_of_checks(found: Times) -> Iterator[tuple[str, str, str, Figure]]:
 
 def rows_of_stress(found: Times) -> Iterator[tuple[str, str, str, Figure]]:
     titles = {
-        "driver": "meetings on an `Account`, which both threads deposit into: the driver alone",
-        "stress": "meetings of all its operations, the oracle's included",
+        "driver": "meetings of two deposits into an `Account`, outcomes not compared",
+        "stress": "meetings of all operations of `Account`, outcomes compared",
     }
     for name, values in found.items():
         if name in titles:

@@ -1,4 +1,4 @@
-"""Fixtures and options of all tests: the twin under test, threads, and fresh interpreters."""
+"""Fixtures and options of all tests: the module under test, threads, and fresh interpreters."""
 
 import importlib
 import importlib.util
@@ -49,13 +49,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--twin",
         choices=["ready", "legacy"],
         default="ready",
-        help="the twin on which the tests of the API run",
+        help="the version of the extension that the tests of its API use",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "race: threads share objects; must fail on the legacy twin with the GIL off"
+        "markers", "race: threads share objects; must fail on ftdemo.legacy with the GIL off"
     )
     config.addinivalue_line("markers", "all_modules: needs modules that the stable ABI wheel lacks")
     config.addinivalue_line(

@@ -16,7 +16,7 @@ from ftdemo import exit_codes
 
 EPILOG = (
     "exit codes: 0 every check passed, 1 a check failed, 2 usage or internal error, "
-    "3 nothing could be checked"
+    "3 nothing could be checked (for example, on a build with the GIL)"
 )
 Commands = Any  # what add_subparsers() returns: argparse has no public name for it
 
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
         prog="ftdemo",
         description="Help authors of C extensions get ready for free-threaded Python. Without a "
-        "command, check which of ftdemo's own extension modules bring the GIL back.",
+        "command, check which of ftdemo's own extension modules enable the GIL.",
         epilog=EPILOG,
     )
     main.add_argument("--version", action="store_true", help="print the version of ftdemo")
@@ -124,9 +124,9 @@ def _add_check(commands: Commands) -> None:
         commands,
         "check",
         _check,
-        help="find the modules that bring the GIL back",
+        help="find the modules whose import enables the GIL",
         description="Import every extension module of each target in a fresh process, and report "
-        "whether the GIL came on and which modules enabled it. Importing runs the target's code.",
+        "whether this enabled the GIL, and which modules did so. Importing runs the target's code.",
     )
     command.add_argument(
         "targets",
@@ -199,7 +199,8 @@ def _add_wheels(commands: Commands) -> None:
     command.add_argument(
         "--expect",
         metavar="FILE",
-        help="a contract (TOML): fail if a cell has no wheel, or a wheel belongs to no cell",
+        help="a TOML file with the wheels that a release must have: fail if one is missing, or if "
+        "a wheel is not in the list",
     )
 
 
@@ -224,9 +225,9 @@ def _add_demo(commands: Commands) -> None:
         "demo",
         _demo,
         help="measure what changes without the GIL",
-        description="Run demos, each in a fresh interpreter. Each demo states a claim, measures it "
-        "on this interpreter and says whether the claim was seen. The exit code is 1 if a claim "
-        "was not seen, and 3 if every demo was skipped.",
+        description="Run demos, each in a fresh interpreter. Each demo states a claim about free "
+        "threading, measures it on this interpreter and says whether what the claim says was seen. "
+        "The exit code is 1 if a claim was not seen, and 3 if every demo was skipped.",
     )
     command.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all demos)")
     command.add_argument("--list", action="store_true", help="list the demos, and exit")
@@ -422,7 +423,7 @@ def _add_stress(commands: Commands) -> None:
         nargs="*",
         metavar="TARGET",
         help="an installed distribution, a package, a module, a wheel file, module:Type, or "
-        "'module:Type(...)', which says how to make the object",
+        "'module:Type(...)', the call that makes the object",
     )
     command.add_argument(
         "--schema",
@@ -434,7 +435,7 @@ def _add_stress(commands: Commands) -> None:
         type=_seconds,
         default=10.0,
         metavar="S",
-        help="seconds per type (default: 10)",
+        help="seconds for each type (default: 10)",
     )
     command.add_argument(
         "--threads",
@@ -474,7 +475,7 @@ def _stress(options: argparse.Namespace) -> int:
     if not options.targets:
         options.parser.error("the following arguments are required: TARGET")
     if options.pair and len(options.targets) > 1:
-        options.parser.error("--pair works with one TARGET only")
+        options.parser.error("--pair needs exactly one TARGET")
     interrupted = False
     try:
         configured = settings.read(pathlib.Path.cwd())

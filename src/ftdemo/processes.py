@@ -127,8 +127,7 @@ def end_with_parent() -> None:
     The child's stdin is a pipe to which only the parent could write, and never does. When the
     parent ends, in whatever way, a read from the pipe returns. After this call, stdin is empty.
 
-    The probe of the import check must not import this module: it runs only the code object of this
-    function.
+    check/probe.py must not import this module, and runs only the code object of this function.
     """
     import _thread
     import os

@@ -1,7 +1,7 @@
 """A pytest plugin, which does nothing unless one of its options is given.
 
 `pytest --ftdemo-check=TARGET` adds one test per extension module of TARGET. A test fails if
-importing the module brings the GIL back, or if there is no verdict. `pytest --ftdemo-stress=TARGET`
+importing the module enables the GIL, or if there is no verdict. `pytest --ftdemo-stress=TARGET`
 adds one test per extension type. A test fails if `ftdemo stress` has a finding on the type.
 """
 
@@ -22,8 +22,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="append",
         default=[],
         metavar="TARGET",
-        help="add one test per extension type of TARGET, which shares its objects between threads "
-        "for ten seconds; may be repeated",
+        help="add one test per extension type of TARGET, which lets threads share its objects for "
+        "ten seconds; may be repeated",
     )
     group.addoption(
         "--ftdemo-check",
@@ -55,8 +55,8 @@ class GilItem(pytest.Item):
                 pytest.skip(self.result["detail"])
             case "fail":
                 detail = self.result["detail"]
-                blame = f"enabled by {culprits}" if culprits else ""
-                pytest.fail(f"the GIL came on: {blame}; {detail}".rstrip("; "), pytrace=False)
+                words = f"importing it enables the GIL, because of {culprits}" if culprits else ""
+                pytest.fail(f"{words}; {detail}".strip("; "), pytrace=False)
             case "error":
                 pytest.fail(f"no verdict: {self.result['detail']}", pytrace=False)
 
@@ -94,7 +94,7 @@ class StressItem(pytest.Item):
             pytest.fail("\n\n".join(pictures), pytrace=False)
         if not result["summary"]["meetings"]:
             skipped = [skip["why"] for each in result["types"] for skip in each["skipped"]]
-            pytest.skip(skipped[0] if skipped else "nothing to drive")
+            pytest.skip(skipped[0] if skipped else "nothing to test")
 
     def reportinfo(self) -> tuple[str, None, str]:
         return "ftdemo-stress", None, f"stress of {self.name}"

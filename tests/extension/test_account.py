@@ -179,7 +179,7 @@ def test_type_error_on_a_wrong_number_of_arguments(twin):
 
 
 @pytest.mark.all_modules
-def test_type_error_when_an_account_is_of_the_other_twin(fresh_python):
+def test_type_error_when_an_account_is_of_legacy(fresh_python):
     program = "import ftdemo, ftdemo.legacy as l; l.total(ftdemo.Account(), l.Account())"
     done = fresh_python("-W", "ignore", "-c", program)
     assert "TypeError: total() expected <class 'ftdemo.legacy.Account'>" in done.stderr

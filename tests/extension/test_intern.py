@@ -118,7 +118,7 @@ for _ in range(3):
 
 @pytest.mark.thread_unsafe(reason="starts threads")
 def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, together):
-    """The exec function creates the cache. Not for the legacy twin: its cache is static."""
+    """The exec function creates the cache. (Not in ftdemo.legacy, whose cache is static.)"""
     modules = [another_module() for _ in range(2_000)]
 
     def intern(n):

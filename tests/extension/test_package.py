@@ -34,7 +34,7 @@ def test_no_sources_or_tests_are_installed():
 
 
 @pytest.mark.all_modules
-def test_twins_have_the_same_public_names(fresh_python):
+def test_ready_and_legacy_have_the_same_public_names(fresh_python):
     program = "import ftdemo, ftdemo.legacy; print(ftdemo.__all__ == ftdemo.legacy.__all__)"
     assert fresh_python("-W", "ignore", "-c", program).stdout == "True\n"
     assert all(getattr(ftdemo, name) is getattr(_ready, name) for name in ftdemo.__all__)

@@ -96,7 +96,7 @@ ftdemo.sum_of_squares(2**32)
     assert "KeyboardInterrupt" in done.stderr
 
 
-def test_twins_are_the_same_file():
+def test_ready_and_legacy_are_the_same_file():
     """Nothing to lock, nothing to port."""
     csrc = Path(__file__).parents[2] / "csrc"
     assert (csrc / "ready/work.c").read_text() == (csrc / "legacy/work.c").read_text()

@@ -8,9 +8,9 @@ compiled with the sanitizer's flags. For thread, PYTHON must be instrumented, an
 CPython's suppressions for its version; for address, any build will do. This interpreter has uv.
 
 First, the canary: the sanitizer must report each fault in canary.c, and nothing in its sound code.
-Then the tests of both twins run: no report may name ftdemo, but with ThreadSanitizer and the GIL
-forced off, a report must name each file of csrc/legacy that has a race. Exit with 0 if all this is
-true, else with 1.
+Then the tests run on csrc/ready and csrc/legacy: no report may name ftdemo, but with
+ThreadSanitizer and the GIL forced off, a report must name each file of csrc/legacy that has a race.
+Exit with 0 if all this is true, else with 1.
 """
 
 import argparse

@@ -54,7 +54,7 @@ def schema(tmp_path_factory):
 
 
 def expected():
-    """Yield each module with its true verdict, culprits, and the beginning of the detail."""
+    """Yield each module with its verdict, what enables the GIL, and the beginning of the detail."""
     for name, case in misbehaving_package.MODULES.items():
         culprits = [f"misbehaving.{culprit}" for culprit in case.culprits]
         yield f"misbehaving.{name}", (case.verdict, culprits, case.detail)
@@ -115,7 +115,7 @@ print(sys._is_gil_enabled(), raised)
 
 
 def what_the_interpreter_shows(module):
-    """Import one module in a fresh interpreter; return the possible verdicts and the culprit."""
+    """Import a module in a fresh interpreter; return the possible verdicts and what caused them."""
     done = run_python("-W", "default", "-c", IMPORT, module)
     gil, _, raised = done.stdout.rpartition("\n")[0].rpartition("\n")[2].partition(" ")
     if done.returncode:
@@ -203,13 +203,15 @@ def test_children_end_when_the_parent_is_killed(package):
 
 @posix
 @pytest.mark.free_threaded
-def test_report_names_the_culprits(fresh_python, package):
+def test_report_names_the_modules_that_enable_the_gil(fresh_python, package):
     done = fresh_python(
         *("-m", "ftdemo", "check", "--timeout=2", "misbehaving.legacy"),
         env={"PYTHONPATH": str(package), "GITHUB_ACTIONS": "true"},
     )
     assert re.search(r"^misbehaving\.undeclared +2 *$", done.stdout, re.M)
-    assert "::error title=The GIL is back::misbehaving.undeclared brings it back" in done.stderr
+    assert (
+        "::error title=The import enables the GIL::importing misbehaving.undeclared" in done.stderr
+    )
 
 
 @pytest.mark.all_modules
@@ -219,7 +221,7 @@ def test_step_summary_lists_the_verdicts(fresh_python, tmp_path):
     env = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
     assert fresh_python("-m", "ftdemo", "check", "ftdemo", env=env).returncode == 1
     text = summary.read_text()
-    assert "| ftdemo._legacy | fail | ftdemo._legacy |" in text
+    assert "| ftdemo._legacy | fail | ftdemo._legacy enables the GIL |" in text
     assert re.search(r"\| ftdemo [\d.]+ \| 1 fail, 4 pass \|", text)
 
 
@@ -321,7 +323,7 @@ class TestWheels:
     @pytest.mark.parametrize("name", ["../out", "/tmp/out", "a/../../out", "..\\out", "C:\\out"])
     def test_target_error_when_a_path_leaves_the_wheel(self, wheel, name, tmp_path):
         path = wheel(files=[(name, "x")])
-        with pytest.raises(TargetError, match="is a path out of the wheel"):
+        with pytest.raises(TargetError, match="leads out of the wheel"):
             targets.find(str(path), tmp_path)
 
     def test_target_error_when_the_wheel_contains_a_link(self, wheel, tmp_path):
@@ -355,7 +357,7 @@ class TestPytestPlugin:
     def test_one_test_is_added_per_module(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo")
         assert "1 failed, 4 passed" in done.stdout
-        assert "the GIL came on: enabled by ftdemo._legacy" in done.stdout
+        assert "importing it enables the GIL, because of ftdemo._legacy" in done.stdout
 
     def test_exit_code_0_when_the_module_passes(self, fresh_python, tmp_path):
         done = self.run(fresh_python, tmp_path, "--ftdemo-check=ftdemo._ready", "-v")
@@ -404,8 +406,8 @@ def import_alone(folder, module):
     return import_in_child([module], path=path, timeout=30, stop=threading.Event())
 
 
-def test_the_probe_imports_few_modules(tmp_path):
-    """A module that forgot an import must fail in the probe, too."""
+def test_the_importing_process_imports_few_modules(tmp_path):
+    """A module that forgot an import must fail there, too."""
     program = f"import sys; open({str(tmp_path / 'found')!r}, 'w').write(' '.join(sys.modules))"
     (tmp_path / "looks.py").write_text(program)
     import_alone(tmp_path, "looks")

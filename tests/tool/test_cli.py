@@ -128,7 +128,7 @@ def test_help_names_the_exit_codes(fresh_python, command):
 LONG = "a long line, " * 50 + "[bold] :smile: end"
 
 
-def test_nothing_is_wrapped_or_cut_where_stdout_is_no_terminal(capsys):
+def test_no_line_is_wrapped_when_stdout_is_not_a_terminal(capsys):
     rows = table("heading", "another")
     rows.add_row("one\ntwo", LONG)
     show(LONG, rows)
@@ -140,7 +140,7 @@ def test_nothing_is_wrapped_or_cut_where_stdout_is_no_terminal(capsys):
 
 @pytest.mark.skipif(os.name == "nt", reason="needs pseudo-terminals")
 @pytest.mark.parametrize("env", [{}, {"NO_COLOR": "1"}])
-def test_on_a_terminal_there_is_colour_and_lines_are_wrapped(env):
+def test_colour_and_wrapping_on_a_terminal(env):
     import pty
 
     program = "import sys; from ftdemo.terminal import *; show(Text(sys.argv[1], 'red'))"

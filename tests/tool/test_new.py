@@ -1,4 +1,4 @@
-"""ftdemo new: what it copies, what it refuses. `nox -s template` builds and tests what it makes."""
+"""`ftdemo new`: the files that it copies, and its errors. `nox -s template` tests the projects."""
 
 import os
 import sys

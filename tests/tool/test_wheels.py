@@ -1,4 +1,4 @@
-"""`ftdemo wheels`: the wheel that pip installs for each interpreter, and the contract."""
+"""`ftdemo wheels`: the wheel that pip installs for each interpreter, and the expected wheels."""
 
 import json
 import zipfile
@@ -47,7 +47,7 @@ def make(folder, python, abi, platform, *contents, name=None, requires=">=3.11",
 
 @pytest.fixture
 def wheelhouse(tmp_path):
-    """A folder of wheels that fulfils the contract CELLS."""
+    """A folder with the wheels that CELLS lists."""
     folder = tmp_path / "wheel house"
     for abi in ("cp314", "cp314t", "cp315", "cp315t"):
         make(folder, abi.removesuffix("t"), abi, LINUX)
@@ -133,7 +133,7 @@ def test_requires_python_excludes_interpreters(tmp_path):
     assert sorted(cells) == ["cp314-any", "cp314t-any", "cp315-any", "cp315t-any"]
 
 
-def test_exit_code_0_when_every_cell_has_its_wheel(fresh_python, wheelhouse, expect):
+def test_exit_code_0_when_no_wheel_is_missing(fresh_python, wheelhouse, expect):
     done = fresh_python("-m", "ftdemo", "wheels", str(wheelhouse), "--expect", expect)
     assert (done.returncode, done.stderr) == (0, "")
     assert "a wheel for every interpreter and platform" in done.stdout
@@ -145,7 +145,7 @@ def kinds(wheelhouse, expect):
 
 
 def test_exit_code_1_when_a_wheel_is_missing(fresh_python, wheelhouse, expect):
-    """Although the wheel for the stable ABI would fill the cell."""
+    """Although the interpreter could load the wheel for the stable ABI."""
     (wheelhouse / f"acme-1.0-cp315-cp315t-{LINUX}.whl").unlink()
     done = fresh_python("-m", "ftdemo", "wheels", "--json", str(wheelhouse), "--expect", expect)
     assert done.returncode == 1
@@ -172,7 +172,7 @@ def test_an_extra_wheel_is_a_problem(wheelhouse, expect, tag):
     assert kinds(wheelhouse, expect) == [("extra", extra.name)]
 
 
-def test_a_contract_and_wheels_of_two_releases_are_a_problem(wheelhouse, expect):
+def test_wheels_of_two_releases_are_a_problem_if_one_is_expected(wheelhouse, expect):
     extra = make(wheelhouse, "cp314", "cp314", LINUX, version="1.1")
     assert ("extra", "acme 1.0, acme 1.1") in kinds(wheelhouse, expect)
     assert extra.exists()
@@ -194,7 +194,7 @@ def test_sources_and_tests_in_a_wheel_are_problems(wheelhouse, expect, file, kin
     with zipfile.ZipFile(wheel, "a") as archive:
         archive.writestr(file, "")
     assert set(kinds(wheelhouse, expect)) == {(kind, wheel.name)}
-    assert survey([str(wheelhouse)])["problems"] == []  # allowed, unless the contract forbids it
+    assert survey([str(wheelhouse)])["problems"] == []  # allowed, unless wheels are expected
     Path(expect).write_text(f'allow = ["{file}"]\n' + CELLS)
     assert kinds(wheelhouse, expect) == []
 
@@ -252,7 +252,7 @@ def test_tags_that_match_the_contents_are_no_problem(tmp_path, python, abi, plat
         ("[[cells", "contract.toml"),
     ],
 )
-def test_exit_code_2_when_the_contract_is_invalid(
+def test_exit_code_2_when_the_list_of_expected_wheels_is_invalid(
     fresh_python, wheelhouse, expect, contract, message
 ):
     Path(expect).write_text(contract)

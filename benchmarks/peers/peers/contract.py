@@ -2,9 +2,9 @@
 
     python -m peers.contract [MODULE ...]
 
-Print for each peer, or for each named module, whether it keeps the contract or is missing. Toolkits
-may choose the exception for an argument that they cannot convert, and which other objects they
-accept as an int (True, for example). A balance must be right in any case.
+Print for each peer, or for each named module, whether it behaves like Account, or that it is
+missing. Toolkits may choose the exception for an argument that they cannot convert, and which other
+objects they accept as an int (True, for example). A balance must be right in any case.
 """
 
 import importlib
@@ -26,7 +26,7 @@ ASK = "import importlib, sys; importlib.import_module(sys.argv[1]); print(sys._i
 
 
 class BrokenError(Exception):
-    """A module breaks the contract; the message says where."""
+    """A module behaves in another way than Account; the message says where."""
 
 
 def _expect(raised: type[Exception] | tuple[type[Exception], ...], call: Any, *args: Any) -> None:
@@ -139,7 +139,7 @@ def check_gil(module: ModuleType) -> None:
 
 
 def check(module: ModuleType, *, locked: bool = True) -> None:
-    """Raise BrokenError if the module breaks the contract; without locks, check calls only."""
+    """Raise BrokenError unless the module behaves like Account; without locks, check calls only."""
     check_calls(module)
     if locked:
         check_threads(module)
@@ -147,7 +147,7 @@ def check(module: ModuleType, *, locked: bool = True) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Check the named modules; return 0 if all are installed and keep the contract."""
+    """Check the named modules; return 0 if all are installed and behave like Account."""
     failed = 0
     for name in names or [f"peers.{name}" for name in NAMES]:
         try:
@@ -157,7 +157,7 @@ def main(names: list[str]) -> int:
         except BrokenError as error:
             failed, said = 1, f"broken: {error}"
         else:
-            said = "keeps the contract"
+            said = "behaves like Account"
         print(f"{name}: {said}")
     return failed
 

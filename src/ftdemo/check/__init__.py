@@ -1,4 +1,4 @@
-"""The import check: find the extension modules that bring the GIL back, and the culprits."""
+"""The import check: find the extension modules whose import enables the GIL, and the reason."""
 
 import sys
 import tempfile
@@ -19,7 +19,10 @@ Verdict = Literal["pass", "fail", "error", "skip"]
 
 
 class ModuleResult(TypedDict):
-    """The verdict on one extension module. seconds is the duration of its import, if it passed."""
+    """The verdict on one extension module, and the duration of its import, if it passed.
+
+    culprits has the names of the modules that enable the GIL during the import.
+    """
 
     name: str
     verdict: Verdict
@@ -199,7 +202,7 @@ def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
     if result.gil_on:
         verdict = "fail"
         if not outcome.culprits:
-            details.append("no loaded extension module was seen to enable the GIL")
+            details.append("the GIL is on, but no extension module was seen to enable it")
         elif outcome.step != outcome.name and len(details) == 1:
             details = [f"importing {outcome.step} already enables the GIL"]
     elif result.gil_on is None:

@@ -117,7 +117,7 @@ def _read(report: Path, token: str, ending: str) -> dict[int, StepResult]:
     for line in report.read_bytes().split(b"\n") if report.exists() else ():
         written_by, _, said = line.partition(b" ")
         if written_by != token.encode():
-            continue  # not written by the probe: the target found the file
+            continue  # not written by probe.py: the target found the file
         kind, index, *rest = marshal.loads(bytes.fromhex(said.decode()))
         if kind == "begin":
             results[index] = unfinished

@@ -215,7 +215,7 @@ def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
         parts = PurePosixPath(entry.filename.replace("\\", "/"))
         mode = entry.external_attr >> 16
         if parts.is_absolute() or ".." in parts.parts or ":" in entry.filename:
-            raise TargetError(f"{archive.filename}: {entry.filename!r} is a path out of the wheel")
+            raise TargetError(f"{archive.filename}: {entry.filename!r} leads out of the wheel")
         if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not stat.S_IFMT(mode)):
             raise TargetError(f"{archive.filename}: {entry.filename!r} is not a regular file")
     archive.extractall(folder)

@@ -42,7 +42,7 @@ def missing(module: str, count: int, *options: str) -> int | str:
 
 
 def demo(*, quick: bool) -> Finding:
-    """Force the GIL off until deposits are lost; then run with the GIL, and the ready twin."""
+    """Force the GIL off until deposits are lost; then run with the GIL, and run ftdemo.Account."""
     need_module("ftdemo.legacy")
     count = 100_000 if quick else 1_000_000
     forced: int | str = 0

@@ -3,7 +3,7 @@
 children.py starts it, as `python -X gil=0 -m ftdemo.stress.probe REQUEST REPORT` would. It reads a
 request (JSON), and appends lines (JSON) to the report. It opens the report by name for each line,
 so the target may print anything and close all file descriptors. It announces each step before it
-runs the step: if the child crashes, the last one is to blame.
+runs the step: if the child crashes, the last step caused it.
 """
 
 import faulthandler

@@ -15,7 +15,7 @@ LONGEST = 100  # characters of a result
 
 
 def exit_code(result: Result) -> int:
-    """Return FAILED for findings, NOTHING_CHECKED for too few meetings to say anything, else OK."""
+    """Return FAILED for findings, NOTHING_CHECKED for too few calls to say anything, else OK."""
     if result["summary"]["findings"]:
         return exit_codes.FAILED
     driven = result["summary"]["meetings"] >= FEW
@@ -23,7 +23,7 @@ def exit_code(result: Result) -> int:
 
 
 def print_stress(result: Result) -> None:
-    """Print the findings, the worst first, then what was driven and what was not, and a summary."""
+    """Print the findings, the worst first, then what was tested and what was not, and a summary."""
     blocks: list[Any] = [heading(result["interpreter"])]
     ordered = sorted(result["findings"], key=lambda f: (f["allowed"], KINDS.index(f["kind"])))
     blocks += ["\n".join(picture(finding)) for finding in ordered]
@@ -41,7 +41,7 @@ def print_stress(result: Result) -> None:
     ]
     skipped = list(dict.fromkeys(skipped))
     if skipped:
-        table = terminal.table("not driven", "operation", "why")
+        table = terminal.table("not tested", "operation", "reason")
         for row in skipped[:MOST_SKIPPED]:
             table.add_row(*row)
         blocks.append(table)
@@ -55,7 +55,7 @@ def sentence(result: Result) -> str:
     """Sum up a run in one sentence."""
     summary = result["summary"]
     if not summary["meetings"]:
-        return "Nothing was driven."
+        return "Nothing was tested."
     pairs = f"{summary['pairs']:,} pair{'' if summary['pairs'] == 1 else 's'}"
     of = f"in {summary['meetings']:,} meetings of {pairs}"
     allowed = f" ({summary['allowed']} allowed)" if summary["allowed"] else ""
@@ -77,8 +77,8 @@ def picture(finding: Finding) -> Iterator[str]:
     if "results" in outcome:
         yield from _rows(outcome)
     else:
-        for number, label in enumerate(finding["operations"][:8], 1):
-            yield f"  {'thread ' if len(finding['operations']) > 1 else 'each '}{number}   {label}"
+        for index, label in enumerate(finding["operations"][:8]):
+            yield f"  {'' if index else 'calls':<9}  {label}"
         yield f"  threads    {finding['threads']}"
         yield from (f"  {line}" for line in str(outcome.get("error", "")).splitlines())
     if finding["declares_ready"]:

@@ -41,7 +41,7 @@ class WheelError(Exception):
 
 
 class Problem(TypedDict):
-    """A problem with a wheel or cell. kind is hole, extra, sources, tests or tag."""
+    """A problem with a wheel, or a missing wheel. kind is hole, extra, sources, tests or tag."""
 
     kind: str
     subject: str
