@@ -18,12 +18,13 @@ from packaging.tags import sys_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ftdemo.check.judge import Module
+from ftdemo.exit_codes import CommandError
 
 SUFFIXES = sorted(importlib.machinery.EXTENSION_SUFFIXES, key=len, reverse=True)
 ANY_SUFFIX = re.compile(r"^(?P<name>\w+)(?P<tag>\.[\w.-]+)?\.(so|pyd)$", re.ASCII)
 
 
-class TargetError(Exception):
+class TargetError(CommandError):
     """The target does not exist; the message suggests a similar name if there is one."""
 
 
