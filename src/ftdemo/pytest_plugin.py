@@ -97,7 +97,7 @@ def make_items(session: pytest.Session) -> Iterator[pytest.Item]:
 def pytest_collection(session: pytest.Session) -> None:
     """Make the tests before pytest collects and imports others."""
     try:
-        items = list(make_items(session))
+        items: list[pytest.Item] = list(make_items(session))
     except TargetError as error:
         raise pytest.UsageError(str(error)) from error
     session.config.stash[ITEMS] = items
