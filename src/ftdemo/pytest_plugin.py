@@ -106,4 +106,5 @@ def pytest_collection(session: pytest.Session) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Append the added tests to those that pytest collected."""
-    items += config.stash[ITEMS]
+    made: list[pytest.Item] = config.stash[ITEMS]
+    items += made
