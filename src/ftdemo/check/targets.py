@@ -7,11 +7,10 @@ import importlib.util
 import os
 import pkgutil
 import re
-import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from packaging.tags import sys_tags
@@ -185,12 +184,12 @@ def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
     target = Target(name, str(distribution), str(version))
     folder = Path(tempfile.mkdtemp(prefix="wheel-", dir=unpack_to))
     with archive:
-        unpack(archive, folder)
+        archive.extractall(folder)  # makes no links, and no files outside the folder
     roots = [folder, *folder.glob("*.data/purelib"), *folder.glob("*.data/platlib")]
     for root in reversed(roots):
-        for file in _files_below(root):
+        for file in sorted(root.rglob("*")):
             inside = file.relative_to(root).parent.parts
-            if all(part.isidentifier() for part in inside):
+            if file.is_file() and all(part.isidentifier() for part in inside):
                 _add(target, ".".join(inside), file)
     target.path = [str(root) for root in roots]
     if not tags.intersection(sys_tags()):
@@ -199,27 +198,6 @@ def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
         target.skipped = dict.fromkeys(names or [str(distribution)], why)
         target.modules = []
     return _tidy(target)
-
-
-def _files_below(root: Path) -> Iterator[Path]:
-    for folder, _, files in os.walk(root):
-        for file in sorted(files):
-            yield Path(folder, file)
-
-
-def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Unpack a wheel, which may contain only regular files and folders below folder.
-
-    Raises TargetError for links and for paths that lead out of the folder.
-    """
-    for entry in archive.infolist():
-        parts = PurePosixPath(entry.filename.replace("\\", "/"))
-        mode = entry.external_attr >> 16
-        if parts.is_absolute() or ".." in parts.parts or ":" in entry.filename:
-            raise TargetError(f"{archive.filename}: {entry.filename!r} is a path out of the wheel")
-        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not stat.S_IFMT(mode)):
-            raise TargetError(f"{archive.filename}: {entry.filename!r} is not a regular file")
-    archive.extractall(folder)
 
 
 def find_all(names: Iterable[str], unpack_to: Path) -> Sequence[Target]:
