@@ -4,7 +4,6 @@ import difflib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
-import os
 import pkgutil
 import re
 import sys
@@ -77,6 +76,14 @@ def _add(target: Target, name: str, path: Path) -> None:
         target.skipped[prefix + other["name"]] = why
 
 
+def _add_below(target: Target, folder: Path, *package: str) -> None:
+    """Add the extension modules in a folder, which contains the modules of that package."""
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder).parent.parts
+        if all(part.isidentifier() for part in inside) and file.is_file():
+            _add(target, ".".join([*package, *inside]), file)
+
+
 def _has_init(path: Path) -> bool:
     """Tell whether the library contains an init function (PyInit_, PyInitU_, PyModExport_)."""
     content = path.read_bytes()
@@ -138,11 +145,7 @@ def _walk_package(target: Target, name: str) -> bool:
     if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader) and spec.origin:
         target.modules.append(Module(name, spec.origin))
     for location in spec.submodule_search_locations or ():
-        for folder, subfolders, files in os.walk(location):
-            subfolders[:] = sorted(s for s in subfolders if s.isidentifier() and s != "__pycache__")
-            inside = Path(folder).relative_to(location).parts
-            for file in files:
-                _add(target, ".".join([name, *inside]), Path(folder, file))
+        _add_below(target, Path(location), name)
     return True
 
 
@@ -187,10 +190,7 @@ def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
         archive.extractall(folder)  # makes no links, and no files outside the folder
     roots = [folder, *folder.glob("*.data/purelib"), *folder.glob("*.data/platlib")]
     for root in reversed(roots):
-        for file in sorted(root.rglob("*")):
-            inside = file.relative_to(root).parent.parts
-            if file.is_file() and all(part.isidentifier() for part in inside):
-                _add(target, ".".join(inside), file)
+        _add_below(target, root)
     target.path = [str(root) for root in roots]
     if not tags.intersection(sys_tags()):
         why = f"this wheel is for {', '.join(sorted(map(str, tags)))}"
