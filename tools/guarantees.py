@@ -40,7 +40,7 @@ the test that then fails. `tools/nox -s mutants` runs them. The same tests run u
 (`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer (`tools/nox -s
 asan`); no report may name `csrc/ready`.
 
-`tools/nox -s guarantees` writes this page.
+`tools/nox -s lint` writes this page.
 """
 HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?:\w+/)*(?P<check>\S+)")
 

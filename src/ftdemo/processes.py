@@ -88,7 +88,11 @@ def ending(status: int | None, timeout: float) -> str:
 
 
 def run(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+    cwd: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a child to its end and capture its output; env adds to a clean environment.
 
@@ -99,6 +103,7 @@ def run(
         env=clean_environment() | dict(env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        cwd=cwd,
     )
     with process:
         try:

@@ -53,12 +53,10 @@ def test_keys_are_compared_as_in_a_dict(twin):
     assert twin.intern(float(key)) is key
 
 
-def test_type_error_when_a_key_is_unhashable(twin):
+def test_exceptions_in_key_methods_propagate(twin):
     with pytest.raises(TypeError, match="unhashable"):
         twin.intern([])
 
-
-def test_exceptions_in_key_methods_propagate(twin):
     class Bad:
         def __hash__(self):
             return 12345

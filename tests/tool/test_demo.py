@@ -108,11 +108,11 @@ WRONG = {
     "collections": "m.append = lambda all, first, n: all.extend(range(first, first + n - 1))",
     "deadlock": "m.ftdemo = Fake(Account=int, transfer=lambda *a: 0, total=lambda *a: 0)",
     "suspension": "m.PATIENCE = 0.5; m.section = mutex",
-    "legacy-unlocked": "m.missing = lambda *a: 1",
+    "legacy-unlocked": "m.call_in_child = lambda *a, **k: 1",
     "refcount": "m.counts = lambda thing: dict.fromkeys(['all', 'owner', 'others'], 1)",
     "gc": "m.gc = Fake(disable=int, get_threshold=int, collect=lambda *a: time.sleep(0.2))",
-    "memory": "m.takes_pymalloc = lambda python: m.FREE_THREADED",
-    "overhead": "m.partner = int; m.both_builds = lambda _: {0: 'a', 1: 'b'}; m.ask = slower",
+    "memory": "m.takes_pymalloc = lambda python: FREE_THREADED",
+    "overhead": "m.both_builds = lambda: {0: 'a', 1: 'b'}; m.ask = slower",
     "abi": "m.FREE_THREADED = not m.FREE_THREADED",
 }
 PROGRAM = """
@@ -120,6 +120,7 @@ import sys, threading, time
 from types import SimpleNamespace as Fake
 from ftdemo.demo import finding, gains
 from ftdemo.demos import load
+from ftdemo.interpreter import FREE_THREADED
 
 lock = threading.RLock()
 def mutex(a, *functions):

@@ -89,15 +89,17 @@ def check(
         verdicts = _Verdicts(found, progress or (lambda _: None))
         try:
             for target in found:
-                for name, why in target.skipped.items():
-                    verdicts.add(target, _verdict(name, "skip", detail=why))
+                skipped = dict(target.skipped)
+                if not interpreter.FREE_THREADED:
+                    why = "this build always has the GIL"
+                    skipped |= {module.name: why for module in target.modules}
+                for name, why in skipped.items():
+                    verdict = ModuleResult(
+                        name=name, verdict="skip", culprits=[], detail=why, seconds=0.0
+                    )
+                    verdicts.add(target, verdict)
             if interpreter.FREE_THREADED:
                 _judge_all(found, verdicts, timeout, jobs or interpreter.cores())
-            else:
-                for target in found:
-                    for module in target.modules:
-                        why = "this build always has the GIL"
-                        verdicts.add(target, _verdict(module.name, "skip", detail=why))
         except KeyboardInterrupt:
             raise InterruptedCheck(verdicts.result()) from None
     return verdicts.result()
@@ -170,23 +172,6 @@ def _judge_all(targets: Sequence[Target], verdicts: _Verdicts, timeout: float, j
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _verdict(
-    name: str,
-    verdict: Verdict,
-    *,
-    culprits: Sequence[str] = (),
-    detail: str = "",
-    seconds: float = 0.0,
-) -> ModuleResult:
-    return {
-        "name": name,
-        "verdict": verdict,
-        "culprits": list(culprits),
-        "detail": detail,
-        "seconds": seconds,
-    }
-
-
 def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
     result = outcome.result
     details = []
@@ -211,13 +196,13 @@ def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
         missing = result.raised.missing
         outside = missing and missing.partition(".")[0] not in target.top_levels
         verdict = "skip" if outside else "error"
-    return _verdict(
-        outcome.name,
-        verdict,
-        culprits=outcome.culprits,
-        detail=" ".join(details),
-        seconds=result.seconds,
-    )
+    return {
+        "name": outcome.name,
+        "verdict": verdict,
+        "culprits": list(outcome.culprits),
+        "detail": " ".join(details),
+        "seconds": result.seconds,
+    }
 
 
 def exit_code(result: Result) -> int:

@@ -16,10 +16,11 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from ftdemo.exit_codes import CommandError
 from ftdemo.wheels.cells import Interpreter, parse_interpreter
 
 
-class ContractError(Exception):
+class ContractError(CommandError):
     """The list of expected wheels cannot be read; the message says why."""
 
 
