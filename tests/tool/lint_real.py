@@ -1,16 +1,130 @@
 """Lint the sources of other projects, for the figures in docs/lint.md.
 
-Arguments are folders. For NAME-before and NAME-after, the sources before and after a fix, it prints
-which findings are gone.
+Arguments are folders. For NAME-before and NAME-after, the sources before and after a fix, it also
+compares: which findings are gone in functions that changed, and which functions that got a lock
+had a finding before, in themselves or in what they now call under the lock.
 """
 
+import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from difflib import SequenceMatcher
 from pathlib import Path
+from typing import NamedTuple
 
-from ftdemo.lint import Result, lint
+from ftdemo.lint import Finding, Result, api, files, lint
+from ftdemo.lint.project import apply, link
 from ftdemo.terminal import Table, show
+
+
+class Code(NamedTuple):
+    """The functions of a folder by name: their text, whether they lock, what they call then."""
+
+    text: dict[str, str]
+    locking: set[str]
+    calls: dict[str, set[str]]
+    calls_locked: dict[str, set[str]]
+    places: dict[tuple[str, int], str]
+
+
+def read(folder: str) -> Code:
+    """Parse a folder."""
+    found, _ = files.find([folder])
+    loaded = api.load(found)
+    code = Code({}, set(), defaultdict(set), defaultdict(set), {})
+    project = link(loaded.summaries)
+    for source in api._sources:
+        apply(project, source)
+        for function in source.functions:
+            text = "".join(source.code[function.node.start : function.node.end].split())
+            code.text[function.name] = code.text.get(function.name, "") + text
+            for line in range(function.line, function.end_line + 1):
+                code.places[source.shown, line] = function.name
+            for event in function.events:
+                if event.kind == "lock":
+                    code.locking.add(function.name)
+                elif event.kind == "call":
+                    code.calls[function.name].add(event.name)
+                    if event.state.locks:
+                        code.calls_locked[function.name].add(event.name)
+            if function.clinic_locks:
+                code.locking.add(function.name)
+                code.calls_locked[function.name] |= code.calls[function.name]
+    return code
+
+
+def plain(name: str | None) -> str:
+    """Return the name of a function without the suffix that a fix may add or remove."""
+    return (name or "").removesuffix("_impl").removesuffix("_lock_held")
+
+
+def functions_of(finding: Finding, code: Code) -> set[str]:
+    """Return the functions that a finding names, by name or by a line."""
+    named = set(re.findall(r"(\w+)\(\)", finding["message"])) | {finding["function"] or ""}
+    lines = re.findall(r"(?<=[ (])\d+(?=[,;)])", finding["help"])
+    named |= {code.places.get((finding["path"], int(line)), "") for line in lines}
+    return {plain(name) for name in named}
+
+
+def moved(old: Path, new: Path) -> dict[int, int]:
+    """Map the lines of a file that are still in the new one to the lines there."""
+    if not new.is_file():
+        return {}
+    lines = ([x.strip() for x in p.read_text("latin-1").splitlines()] for p in (old, new))
+    blocks = SequenceMatcher(None, *lines, autojunk=False).get_matching_blocks()
+    return {a + i + 1: b + i + 1 for a, b, size in blocks for i in range(size)}
+
+
+def message(finding: Finding) -> tuple[str, str, str]:
+    """Return the parts of a finding that stay when lines move and helpers are split off."""
+    return finding["rule"], plain(finding["function"]), finding["message"].split(" in ")[0]
+
+
+def reached(code: Code, name: str) -> set[str]:
+    """Return a function and all that it calls under its lock."""
+    found = {name}
+    waiting = list(code.calls_locked[name])
+    while waiting:
+        called = waiting.pop()
+        if called not in found and called in code.text:
+            found.add(called)
+            waiting += code.calls[called]
+    return {plain(each) for each in found}
+
+
+def compare(name: str, before: str, after: str, results: dict[str, Result]) -> Iterable[str]:
+    """Return a row of the table of pairs."""
+    old, new = read(before), read(after)
+    first, last = results[before]["findings"], results[after]["findings"]
+    lines = {
+        f["path"]: moved(Path(f["path"]), Path(after, Path(f["path"]).relative_to(before)))
+        for f in first
+    }
+    got = {plain(n) for n in new.locking} - {plain(n) for n in old.locking}
+    got_all = set().union(*(reached(new, n) for n in new.locking if plain(n) in got))
+    changed = [
+        f for f in first if f["line"] not in lines[f["path"]] or functions_of(f, old) & got_all
+    ]
+    there = {message(f) for f in last}
+    gone = [f for f in changed if message(f) not in there]
+    for f in changed:
+        if f not in gone:
+            print("not gone", f["path"], f["line"], f["rule"], f["message"])
+    locked = sorted({n for n in new.locking if plain(n) in got & {plain(o) for o in old.text}})
+    gone_in = set().union(*(functions_of(f, old) for f in gone))
+    own = [n for n in locked if plain(n) in gone_in]
+    under = [n for n in locked if n not in own and reached(new, n) & gone_in]
+    missed = [n for n in locked if n not in own and n not in under]
+    if missed:
+        print(f"{name}: locked, without a finding before: {', '.join(missed)}")
+    yield name
+    yield f"{len(first)}"
+    yield f"{len(last)}"
+    yield f"{len(gone)} of {len(changed)}"
+    yield f"{len(own)} of {len(locked)}"
+    yield f"{len(own) + len(under)} of {len(locked)}"
 
 
 def main(folders: list[str]) -> int:
@@ -21,19 +135,20 @@ def main(folders: list[str]) -> int:
         start = time.process_time()
         result = lint([folder])
         seconds = time.process_time() - start
-        results[Path(folder).name] = result
+        results[folder] = result
         lines, summary = result["summary"]["lines"], result["summary"]
         rate = 1000 * len(result["findings"]) / max(lines, 1)
         counts = (str(n) for n in (lines, summary["errors"], summary["warnings"]))
         table.add_row(Path(folder).name, *counts, f"{rate:.1f}", f"{lines / seconds:.0f}")
-    pairs = Table("pair", "rule", "before", "after")
-    for name, before in results.items():
-        after = results.get(name.removesuffix("-before") + "-after")
-        if name.endswith("-before") and after is not None:
-            first, last = (Counter(f["rule"] for f in r["findings"]) for r in (before, after))
-            for rule in sorted(first | last):
-                row = (name.removesuffix("-before"), rule, str(first[rule]), str(last[rule]))
-                pairs.add_row(*row)
+    pairs = Table(
+        "pair", "before", "after", "gone where changed", "locked and found", "or in callee"
+    )
+    for before in results:
+        after = before.removesuffix("-before") + "-after"
+        if before.endswith("-before") and after in results:
+            pairs.add_row(
+                *compare(Path(before).name.removesuffix("-before"), before, after, results)
+            )
     show(table, *([pairs] if pairs.rows else []))
     return 0 if results else 3
 

@@ -76,6 +76,10 @@ class TestEachRule:
         assert RULES[name].hazard.endswith(".")
 
 
+FONT = "typedef struct { PyObject_HEAD Face *face; } Font;\n"
+BOX = "typedef struct { PyObject_HEAD PyObject *names; } Box;\n"
+GET = "\nvoid get(Box *self, PyObject *key) { use(PyDict_GetItem(self->names, key)); }"
+
 # What real code looks like: each a rule, whether it must speak, and the code.
 SPELLINGS = [
     ("lazy-static", True, "PyObject *f(void) { static PyObject *a = NULL; if (!a) a = g(); return a; }"),
@@ -107,6 +111,23 @@ SPELLINGS = [
     ("mt-unsafe-libc", True, "void f(char *a) { g(strtok(a, b)); }"),
     ("mt-unsafe-libc", False, "char *strtok(char *a, char *b) { return a; }\nvoid f(char *a) { g(strtok(a, b)); }"),
     ("check-then-act", True, "void f(PyObject *d, PyObject *k) { if (PyDict_GetItemWithError(d, k) == NULL) PyDict_SetItem(d, k, k); }"),
+    ("check-then-act", False, "void f(PyObject *d, PyObject *k) { if (PyDict_Contains(d, k)) return; PyMutex_Lock(&m); if (!PyDict_Contains(d, k)) PyDict_SetItem(d, k, k); PyMutex_Unlock(&m); }"),
+    # A field that points to an object of a C library, or a struct, which other functions change.
+    ("field-unlocked", True, FONT + "int size(Font *self) { return FT_Set_Size(self->face, 1); }"),
+    ("field-unlocked", True, FONT + "int load(Face *face) { return FT_Load(face, 1); }\nint size(Font *self) { return load(self->face); }"),
+    ("field-unlocked", True, FONT + "int load(Face *face) { face->size = 1; }\nint size(Font *self) { return load(self->face); }"),
+    ("field-unlocked", False, FONT + "int size(Font *self) { return FT_Get_Size(self->face, 1); }"),
+    ("field-unlocked", False, FONT + "int size(Font *self) { PyMutex_Lock(&m); int r = FT_Set_Size(self->face, 1); PyMutex_Unlock(&m); return r; }"),
+    ("field-unlocked", False, FONT + "Font *make(int a, Font *b) { Font *f = font_new(); if (!f) return NULL; f->face = g(); f = b; return f; }"),
+    ("mutable-static", True, "static struct Arena arena;\nvoid f(PyObject *self) { struct Arena *a = &arena; a->blocks++; }"),
+    ("mutable-static", False, "static struct Arena *arena;\nvoid f(PyObject *self) { struct Arena *a = arena; a->blocks++; }"),
+    ("mutable-static", True, "static struct Arena arena;\nvoid put(struct Arena *a) { a->blocks++; }\nvoid f(PyObject *self) { put(&arena); }"),
+    # A container that is complete when it is stored in a field.
+    ("borrowed-reference", False, BOX + "int fill(Box *self) { PyObject *d = PyDict_New(); add(d); self->names = d; }" + GET),
+    ("borrowed-reference", False, BOX + "int fill(Box *self) { self->names = PyDict_New(); }\nvoid add(Box *self) { PyDict_SetDefault(self->names, a, b); }" + GET),
+    ("borrowed-reference", True, BOX + "int fill(Box *self) { self->names = PyDict_New(); }\nvoid drop(Box *self) { PyDict_Clear(self->names); }" + GET),
+    ("borrowed-reference", True, BOX + "int fill(Box *self) { self->names = PyDict_New(); }\nPyObject *names(Box *self) { return Py_NewRef(self->names); }" + GET),
+    ("borrowed-reference", True, BOX + "int fill(Box *self, PyObject *given) { self->names = given; }" + GET),
     ("dict-next-unlocked", False, "void f(PyObject *self, PyObject *a, PyObject *kwds) { while (PyDict_Next(kwds, p, k, v)) g(); }"),
 ]  # fmt: skip
 
@@ -178,6 +199,15 @@ def test_no_finding_in_a_helper_when_callers_in_other_files_lock(source, tmp_pat
     assert rules_of(lint([str(tmp_path)])) == set()
     source(caller.replace("Py_BEGIN_CRITICAL_SECTION(self)", "if (1) {").replace("Py_END_CRITICAL_SECTION()", "}"), "caller.c")  # fmt: skip
     assert rules_of(lint([str(tmp_path)])) == {"field-unlocked"}
+
+
+def test_a_global_that_another_file_writes(source, tmp_path):
+    source("extern struct Arena { int blocks; } arena;\n", "arena.h")
+    source("struct Arena arena = {0};\n", "arena.c")
+    source("void set(PyObject *self) { arena.blocks = 1; }\n", "set.c")
+    assert rules_of(lint([str(tmp_path)])) == {"mutable-static"}
+    source("void set(PyObject *self) { struct Arena arena; arena.blocks = 1; }\n", "set.c")
+    assert rules_of(lint([str(tmp_path)])) == set()
 
 
 def test_no_finding_in_an_exec_function_named_by_a_table_in_another_file(source, tmp_path):

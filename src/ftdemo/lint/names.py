@@ -253,7 +253,10 @@ MAKES = re.compile(
     r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|(?:new|create|alloc|make)[A-Z]\w*"
 )
 # Verbs in the names of C library functions that change their argument.
+_VERBS = (
+    "update|reset|push|pop|append|insert|remove|seek|advance|feed|flush|consume|write|set|load|select"
+    "|parse|process|step|compress|decompress|inflate|deflate|encode|decode|next|finish|final|clear"
+)
 CHANGES = re.compile(
-    r"(?:\w*_)?(?:update|reset|push|pop|write|append|insert|remove|seek|advance|feed|flush|consume|Update|Reset|Write|Push|Append|Seek)"
-    r"(?:_\w+|\d\w*)?|[A-Za-z]\w*(?:Update|Reset|Push|Append|Seek|Write)(?:[A-Z]\w*)?"
+    rf"(?:\w*_)?(?i:{_VERBS})(?:_\w+|\d\w*)?|[A-Za-z]\w*(?:{_VERBS.title()})(?:[A-Z]\w*)?"
 )

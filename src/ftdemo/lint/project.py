@@ -5,7 +5,8 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from ftdemo.lint.flow import strip
+from ftdemo.lint.flow import Event, strip
+from ftdemo.lint.names import CHANGES
 from ftdemo.lint.tree import Node
 
 if TYPE_CHECKING:
@@ -37,6 +38,10 @@ class Summary(NamedTuple):
     objects: set[str]  # structs
     fields: dict[str, dict[str, str]]  # of structs: safe, object, pointer, inline or value
     makers: set[str]  # functions that return an object that they just created
+    changers: dict[str, dict[int, str]]  # functions: the parameters whose struct they change
+    unsettled: set[str]  # fields whose containers others may have, or that are changed when shared
+    globals: set[str]  # variables that other files may write
+    externs: set[str]  # variables of other files, which this file declares
     takers: dict[str, str]  # functions that take or release a lock
     elsewhere: dict[str, set[str]]  # roles that a table gives to functions of other files
     declares: bool
@@ -52,6 +57,11 @@ class Project:
         self.objects: set[str] = set()
         self.fields: dict[str, dict[str, str]] = {}
         self.makers: set[str] = set()
+        self.changers: dict[str, dict[int, str]] = {}
+        self.settled: set[str] = (
+            set()
+        )  # fields whose containers are complete before they are shared
+        self.globals: set[str] = set()
         self.takers: dict[str, str] = {}
         self.fresh_arguments: dict[str, list[bool]] = {}
         self.any_declares = False
@@ -66,6 +76,11 @@ class Project:
     def makes(self, path: str, name: str) -> bool:
         """Tell whether a function returns an object that it just created."""
         return name in self.makers or f"{path}:{name}" in self.makers
+
+    def changes(self, path: str, name: str) -> list[int]:
+        """Return the parameters of a function whose plain struct it changes without a lock."""
+        found = self.changers.get(f"{path}:{name}") or self.changers.get(name) or {}
+        return [number for number, struct in found.items() if struct not in self.objects]
 
 
 def summarize(source: "Source", *, declares: bool) -> Summary:
@@ -96,6 +111,10 @@ def summarize(source: "Source", *, declares: bool) -> Summary:
         objects,
         fields,
         source.project.makers,
+        {f.key: changed for f in source.functions if (changed := _changed(f))},
+        _unsettled(source),
+        {v.name for v in source.globals.values() if not (v.is_static or v.is_const or v.is_safe)},
+        source.externs,
         takers,
         source.elsewhere,
         declares,
@@ -159,6 +178,98 @@ def _is_maker(function: "Function") -> bool:
     return gives
 
 
+def _changed(function: "Function") -> dict[int, str]:
+    """Return the parameters whose struct a function changes without a lock, and that struct."""
+    names = [n for n, kind in function.parameters.items() if "*" in kind and "PyObject" not in kind]
+    changed = {}
+    for event in function.events if names else ():
+        if function.is_locked(event.state):
+            continue
+        base = None
+        if event.kind == "write" and event.target is not None:
+            target = strip(event.target)
+            base = target.get("argument") if target.kind == "field_expression" else None
+        elif event.kind == "call" and is_foreign_change(event, function.source):
+            base = event.arguments[0]
+        root = function.flow.root(base) if base is not None else ""
+        if base is not None and root in names:
+            changed[list(function.parameters).index(root)] = function.struct_of(base)
+    return changed
+
+
+def _unsettled(source: "Source") -> set[str]:
+    """Return the fields whose container may change after other threads can see it.
+
+    All others are complete when they are stored: no code of the project changes them or gives them
+    away.
+    """
+    found = set()
+    for table, _, rows in source.tables:
+        if table == "PyMemberDef":
+            found |= {m[1] for row in rows if (m := OFFSET.search(row.text))}
+    for function in source.functions:
+        stored: dict[str, str] = {}  # variables, and the fields that they were stored in
+        for event in function.events:
+            if event.kind == "write" and event.target is not None and event.value is not None:
+                target, value = strip(event.target), strip(event.value)
+                field = target.get("field") if target.kind == "field_expression" else None
+                if field is None or value.text in {"NULL", "nullptr", "0"}:
+                    continue
+                if "PyObject" in function.flow.types.get(value.text, ""):
+                    stored[value.text] = field.text
+                if not _is_complete(function, value, event.node):
+                    found.add(field.text)
+            elif event.kind == "call" and not READS.fullmatch(event.name):
+                for argument in event.arguments:
+                    if not function.is_fresh(strip(argument).text, event.node):
+                        found.add(_given_away(function, argument))
+                        found.add(stored.get(strip(argument).text, ""))
+            elif event.kind == "return" and event.value is not None:
+                found.add(_given_away(function, event.value))
+    return found
+
+
+def _given_away(function: "Function", node: Node) -> str:
+    """Return the field that an expression of the type PyObject * reads, or ""."""
+    kind = node.get("type") if node.kind == "cast_expression" else None
+    inner = strip(node)
+    of = kind.text if kind is not None else function.flow.types.get(inner.text, "PyObject")
+    return function.flow.root(inner).rpartition("->")[2] if "PyObject" in of else ""
+
+
+# Functions that do not drop an item of a container, nor give it to code that could.
+READS = re.compile(
+    r"PyDict_(Get\w*|SetDefault\w*|Next|Size|Contains\w*|Keys|Values|Items|Copy|Check\w*)|PyDictProxy_New"
+    r"|PyList_(GET_\w+|Get\w+|Size|AsTuple|Check\w*)|PyTuple_\w+|_?Py_(X?DECREF|CLEAR|VISIT|X?INCREF|TYPE)"
+    r"|PySet_(Contains|Size)|PySequence_(Contains|Size|Length|Tuple|List)|assert|PyObject_Size"
+)
+OFFSET = re.compile(r"offsetof\s*\([^,]*,\s*(\w+)")
+
+
+def _is_complete(function: "Function", value: Node, before: Node) -> bool:
+    """Tell whether a value that is stored is one that no other thread has, or no container."""
+    if value.kind == "call_expression":
+        return function.source.makes(value)
+    if value.kind != "identifier":
+        return False
+    kind = function.flow.types.get(value.text, "")
+    return function.is_fresh(value.text, before) or not kind.startswith(("PyObject", "PyDict"))
+
+
+def is_foreign_change(event: Event, source: "Source") -> bool:
+    """Tell whether an event calls a C library's function that changes its first argument."""
+    if not event.arguments or not CHANGES.fullmatch(event.name):
+        return False
+    if event.name.startswith(("Py", "_Py")) or event.name in source.by_name:
+        return False
+    called = event.node.get("function")
+    return (
+        called is not None
+        and called.kind == "identifier"
+        and not source.project.defines(event.name)
+    )
+
+
 def link(summaries: Sequence[Summary]) -> Project:
     """Find the functions that run only under a lock, or only on unshared objects."""
     project = Project()
@@ -170,8 +281,13 @@ def link(summaries: Sequence[Summary]) -> Project:
         project.objects |= summary.objects
         project.fields.update(summary.fields)
         project.makers |= summary.makers
+        project.changers.update(summary.changers)
+        project.settled |= {name for fields in summary.fields.values() for name in fields}
         project.takers.update(summary.takers)
         project.any_declares = project.any_declares or summary.declares
+    project.settled -= {name for summary in summaries for name in summary.unsettled}
+    externs = {name for summary in summaries for name in summary.externs}
+    project.globals = {name for summary in summaries for name in summary.globals} & externs
     for summary in summaries:
         for name, given in summary.elsewhere.items():
             if name in roles:  # a function that is not static

@@ -128,6 +128,18 @@ class Function:
         return found
 
     @cached_property
+    def addressed(self) -> dict[str, str]:
+        """The pointers that only ever point to one variable, and that variable."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for event in self.events:
+            if event.kind == "write" and event.target is not None and event.value is not None:
+                if event.target.kind == "identifier":
+                    value = event.value
+                    to = value.text[1:] if value.text.startswith("&") else ""
+                    found[event.target.text].add(to.strip("() "))
+        return {name: to.pop() for name, to in found.items() if len(to) == 1}
+
+    @cached_property
     def names(self) -> dict[str, list[Node]]:
         """Each identifier, with all nodes where it occurs."""
         found: dict[str, list[Node]] = defaultdict(list)
@@ -163,6 +175,8 @@ class Function:
             given = is_keywords(name) or name in self.fresh_parameters
             return given and name not in self.values
         values = self.values.get(name)
+        if values and before is not None and len(values) > 1:
+            values = _reaching(values, before)
         if not values or depth > 6 or name in self.flow.statics:
             return False
         if name in self.source.globals and name not in self.flow.types:
@@ -233,8 +247,9 @@ class Function:
             return False
         struct = self.struct_of(base)
         project = self.source.project
+        own = self.source.structs.get(struct)
         plain = struct in project.fields and struct not in project.objects
-        return plain and not SHARED.search(struct)
+        return (plain or (own is not None and not own.is_object)) and not SHARED.search(struct)
 
     def struct_of(self, base: Node) -> str:
         """Return the name of the struct that an expression points to, or ""."""
@@ -249,6 +264,44 @@ class Function:
             name = struct_name(kind)
             return "" if name in NOT_OBJECTS else name
         return self.class_name if node.kind == "this" else ""
+
+
+BRANCHES = (
+    "compound_statement", "case_statement", "if_statement", "else_clause", "for_statement",
+    "while_statement", "do_statement", "conditional_expression", "function_definition",
+)  # fmt: skip
+LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
+
+
+def _reaching(values: list[Node], before: Node) -> list[Node]:
+    """Return those of a variable's values that it may have at a node."""
+    first = 0
+    for number, value in enumerate(values):
+        if value.start < before.start and _branch(value).contains(before):
+            first = number
+    loop = before.up(*LOOPS)
+    while loop is not None and not loop.contains(values[first]):
+        outer = loop.up(*LOOPS)
+        if outer is None or outer.contains(values[first]):
+            break
+        loop = outer
+    again = loop if loop is not None and not loop.contains(values[first]) else None
+    return [
+        value
+        for value in values[first:]
+        if value.start < before.start or (again is not None and again.contains(value))
+    ]
+
+
+def _branch(node: Node) -> Node:
+    """Return the nearest part of a function that may not be executed, around a node."""
+    inner, outer = node, node.up(*BRANCHES)
+    while outer is not None and outer.kind in {"if_statement", "while_statement"}:
+        condition = outer.get("condition")
+        if condition is None or not condition.contains(inner):
+            return outer
+        inner, outer = outer, outer.up(*BRANCHES)
+    return outer if outer is not None else node
 
 
 NEW_REFERENCE = {"Py_NewRef", "Py_XNewRef"}
@@ -348,6 +401,7 @@ class Source:
         self.functions: list[Function] = []
         self.by_name: dict[str, Function] = {}
         self.globals: dict[str, Variable] = {}
+        self.externs: set[str] = set()  # variables of other files
         self.structs: dict[str, Struct] = {}
         self.typedefs: dict[str, str] = {}
         self.modules: list[
@@ -431,6 +485,7 @@ class Source:
             if "extern" in _words(node) and "init_declarator" not in {
                 c.kind for c in node.children
             }:
+                self.externs |= {v.name for v in _variables(node, None)}
                 continue
             self.globals.update((v.name, v) for v in _variables(node, None))
 

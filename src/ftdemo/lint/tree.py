@@ -61,6 +61,10 @@ class Node:
             node = node.parent
         return node
 
+    def contains(self, other: "Node") -> bool:
+        """Tell whether a node is this one, or inside it."""
+        return self.start <= other.start and other.end <= self.end
+
     def __repr__(self) -> str:
         return f"<{self.kind} {self.text[:40]!r}>"
 

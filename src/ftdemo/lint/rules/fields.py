@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ftdemo.lint.flow import Event, called_name, strip
-from ftdemo.lint.names import CHANGES, SETS_REFERENCE
-from ftdemo.lint.project import ALONE
+from ftdemo.lint.names import SETS_REFERENCE
+from ftdemo.lint.project import ALONE, is_foreign_change
 from ftdemo.lint.rules.emptiness import filled_when_null
 from ftdemo.lint.rules.references import is_frozen, is_private
 from ftdemo.lint.rules.rule import Found, rule
@@ -15,6 +15,7 @@ from ftdemo.lint.source import Function, Source, root_name
 from ftdemo.lint.tree import Node
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
+HELP = "put Py_BEGIN_CRITICAL_SECTION(self) around the write and the reads, or use an atomic type"
 SETTLED = re.compile(
     r"constant (after|once)|written by|guarded by:?\s*(?!.*(self|lock|mutex|section))",
     re.IGNORECASE,
@@ -65,7 +66,7 @@ def _access(event: Event, function: Function) -> Access | None:
     if event.kind == "call" and event.name in SETS_REFERENCE and event.arguments:
         node, writes = event.arguments[0], True
     handed = False
-    if event.kind == "call" and node is None and CHANGES.fullmatch(event.name):
+    if event.kind == "call" and node is None:
         node, writes, handed = _handed_over(event, function), True, True
     if node is None:
         return None
@@ -99,15 +100,15 @@ def _access(event: Event, function: Function) -> Access | None:
 
 
 def _handed_over(event: Event, function: Function) -> Node | None:
-    """Return the field that a method passes to a C library function that changes it."""
+    """Return the field that a method passes to a function that changes what it points to."""
     source = function.source
-    if event.name in source.by_name or event.name.startswith(("Py", "_Py")) or not event.arguments:
-        return None
-    called = event.node.get("function")
-    if called is None or called.kind != "identifier" or source.project.defines(event.name):
-        return None
-    first = strip(event.arguments[0])
-    return first if first.kind == "field_expression" else None
+    if is_foreign_change(event, source):
+        given = event.arguments[:1]
+    else:
+        changed = source.project.changes(str(source.path), event.name)
+        given = tuple(a for n, a in enumerate(event.arguments) if n in changed)
+    fields = (strip(argument) for argument in given)
+    return next((field for field in fields if field.kind == "field_expression"), None)
 
 
 def _is_dot(node: Node) -> bool:
@@ -295,7 +296,7 @@ def _is_iternext(function: Function) -> bool:
 @rule(
     "warning",
     source=f"{HOWTO}#thread-safety",
-    help="put Py_BEGIN_CRITICAL_SECTION(self) around the write and the reads, or use an atomic type",
+    help=HELP,
     ignore="the object never leaves one thread, and the documentation says so",
     wrong="""
 typedef struct {
@@ -376,7 +377,17 @@ def field_unlocked(source: Source) -> Iterator[Found]:
             message += f", and read in {', '.join(others[:3])}" + (
                 " and others" if len(others) > 3 else ""
             )
-        yield Found(bare[0].event.node, message)
+        yield Found(bare[0].event.node, message, f"{HELP} ({_lines(source, bare, readers)})")
+
+
+def _lines(source: Source, writes: list[Access], reads: list[Access]) -> str:
+    """Return the lines of all places, for people who are about to guard them."""
+    parts = []
+    for verb, places in (("written", writes), ("read", reads)):
+        lines = list(dict.fromkeys(str(source.line(a.event.node.start)) for a in places))
+        if lines:
+            parts.append(f"{verb} in line{'s' * (len(lines) > 1)} {', '.join(lines)}")
+    return "; ".join(parts)
 
 
 @rule(
@@ -551,7 +562,7 @@ def check_then_act(source: Source) -> Iterator[Found]:
             continue
         if function.during_init or function.always_locked:
             continue
-        looked: dict[tuple[str, str], Event] = {}
+        looked: dict[tuple[str, str], list[Event]] = defaultdict(list)
         for event in function.events:
             if event.kind != "call" or len(event.arguments) < 2:
                 continue
@@ -561,14 +572,13 @@ def check_then_act(source: Source) -> Iterator[Found]:
             container = event.arguments[0]
             key = (function.flow.root(container), function.flow.root(event.arguments[1]))
             if looks:
-                looked.setdefault(key, event)
+                looked[key].append(event)
             elif key in looked:
-                before = looked.pop(key)
-                common = {lock.node for lock in before.state.locks} & {
-                    lock.node for lock in event.state.locks
-                }
+                looks_before = looked.pop(key)
+                before = looks_before[0]
+                under = {lock.node for each in looks_before for lock in each.state.locks}
                 if (
-                    common
+                    under & {lock.node for lock in event.state.locks}  # looks again under its lock
                     or is_private(function, container, event.node)
                     or is_frozen(function, container)
                 ):

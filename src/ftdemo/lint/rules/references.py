@@ -36,9 +36,11 @@ def is_private(function: Function, container: Node, before: Node) -> bool:
 
 
 def is_frozen(function: Function, container: Node) -> bool:
-    """Tell whether the configuration says that a field or variable never changes."""
+    """Tell whether the configuration or the sources say that a container never changes."""
     frozen = function.source.project.frozen
     root = function.flow.root(container)
+    if "->" in root and root.rpartition("->")[2] in function.source.project.settled:
+        return True
     inner = strip(container)
     value = function.flow.aliases.get(inner.text, inner)
     called = called_name(value) if value.kind == "call_expression" else ""

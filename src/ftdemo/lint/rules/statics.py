@@ -10,6 +10,7 @@ from ftdemo.lint.names import DEFINITIONS, SETS_REFERENCE, UNSAFE_LIBC
 from ftdemo.lint.rules.emptiness import filled_when_null
 from ftdemo.lint.rules.rule import Found, rule
 from ftdemo.lint.source import Function, Source, Variable
+from ftdemo.lint.tree import Node
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
 # Functions that write to the memory at their first argument.
@@ -28,6 +29,11 @@ class Written(NamedTuple):
 
 def written(source: Source) -> dict[Variable, list[Written]]:
     """Find writes without a lock, after initialization, to variables that outlive a call."""
+    return _writes(source)[0]
+
+
+def _writes(source: Source) -> tuple[dict[Variable, list[Written]], dict[str, list[Written]]]:
+    """Find the writes to variables of this file, and to those of other files by name."""
     if "written" in source.cache:
         return source.cache["written"]  # type: ignore[return-value]
     local: dict[Function, dict[str, Variable]] = defaultdict(dict)
@@ -35,6 +41,7 @@ def written(source: Source) -> dict[Variable, list[Written]]:
         if each.function is not None:
             local[each.function][each.name] = each
     places: dict[Variable, list[Written]] = defaultdict(list)
+    elsewhere: dict[str, list[Written]] = defaultdict(list)
     for function in source.functions:
         if function.during_init or "module_init" in function.roles:
             continue
@@ -43,7 +50,7 @@ def written(source: Source) -> dict[Variable, list[Written]]:
             continue
         own = local.get(function, {})
         for event in function.events:
-            name = _target(event)
+            name = _target(event, function)
             if not name:
                 continue
             variable = own.get(name)
@@ -51,19 +58,24 @@ def written(source: Source) -> dict[Variable, list[Written]]:
                 if name in function.flow.types or name in function.parameters:
                     continue  # a local variable of that name
                 variable = source.globals.get(name)
-            if variable is None or function.is_locked(event.state) or event.state.detached == 3:
+            if function.is_locked(event.state):
+                continue
+            if variable is None:
+                if name in source.project.globals:
+                    elsewhere[name].append(Written(event, function, lazily=False))
                 continue
             lazily = filled_when_null(event, name, function) or any(
                 filled_when_null(event, other, function) for other in own if name in own
             )
             places[variable].append(Written(event, function, lazily))
-    source.cache["written"] = places
-    return places
+    source.cache["written"] = (places, elsewhere)
+    return places, elsewhere
 
 
-def _target(event: Event) -> str:
+def _target(event: Event, function: Function) -> str:
     """Return the variable that an event writes to, in whole or in part."""
     node = None
+    changed = function.source.project.changes(str(function.source.path), event.name)
     if event.kind == "write" and event.node.kind != "init_declarator":
         node = event.target
     elif event.kind == "call" and event.arguments:
@@ -71,8 +83,10 @@ def _target(event: Event) -> str:
             node = event.arguments[0]
             if event.name == "read":
                 node = event.arguments[1] if len(event.arguments) > 1 else None
-        elif event.name.startswith(("PyArg_Parse", "_PyArg_Parse")):
-            return ""
+        for number in changed if node is None else ():
+            given = event.arguments[number] if number < len(event.arguments) else None
+            if given is not None and given.kind == "pointer_expression" and given.text[0] == "&":
+                node = given
     while node is not None:
         node = (
             strip(node)
@@ -83,13 +97,18 @@ def _target(event: Event) -> str:
             return node.text
         if node.kind == "pointer_expression":
             return ""  # writes to the memory that it points to
-        if node.kind == "subscript_expression" or (
-            node.kind == "field_expression" and "->" not in node.text
-        ):
+        if node.kind == "field_expression" and _is_arrow(node):
+            return function.addressed.get(strip(node.children[0]).text, "")
+        if node.kind in {"subscript_expression", "field_expression"}:
             node = node.get("argument")
         else:
             return ""
     return ""
+
+
+def _is_arrow(node: Node) -> bool:
+    field = node.get("field")
+    return field is not None and node.code[field.start - 1] != "."
 
 
 def _is_safe(variable: Variable) -> bool:
@@ -222,6 +241,11 @@ def mutable_static(source: Source) -> Iterator[Found]:
             variable.declarator,
             f"{kind} {variable.name} is written after initialization without a lock, in {_where(places)}",
             severity="error" if variable.is_object else None,
+        )
+    for name, places in _writes(source)[1].items():
+        yield Found(
+            places[0].event.node,
+            f"global {name} of another file is written after initialization without a lock, in {_where(places)}",
         )
 
 
