@@ -8,7 +8,7 @@ had a finding before, in themselves or in what they now call under the lock.
 import re
 import sys
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 from pathlib import Path
