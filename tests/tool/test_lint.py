@@ -76,7 +76,7 @@ class TestEachRule:
         assert RULES[name].hazard.endswith(".")
 
 
-# What real code looks like: each a rule, whether it must speak, and the code.
+# Typical real code: the rule, whether it must report the code, and the code.
 SPELLINGS = [
     ("lazy-static", True, "PyObject *f(void) { static PyObject *a = NULL; if (!a) a = g(); return a; }"),
     ("lazy-static", True, "int f(void) { static PyObject *a; if (a != NULL) return 0; a = g(); return 1; }"),
