@@ -71,7 +71,7 @@ def concept(source: Path) -> Iterator[str]:
     ]
     if names:
         yield from ["", "| name | guarantee |", "|---|---|", *names]
-    yield from ["", "| without this precaution | what fails | mutant |", "|---|---|---|"]
+    yield from ["", "| what the mutant breaks | test that fails | mutant |", "|---|---|---|"]
     mutants = []
     for patch in sorted((PROJECT / "tests/mutants").glob("*.patch")):
         text = patch.read_text(encoding="utf-8")

@@ -80,7 +80,7 @@ FONT = "typedef struct { PyObject_HEAD Face *face; } Font;\n"
 BOX = "typedef struct { PyObject_HEAD PyObject *names; } Box;\n"
 GET = "\nvoid get(Box *self, PyObject *key) { use(PyDict_GetItem(self->names, key)); }"
 
-# What real code looks like: each a rule, whether it must speak, and the code.
+# Typical real code: the rule, whether it must report the code, and the code.
 SPELLINGS = [
     ("lazy-static", True, "PyObject *f(void) { static PyObject *a = NULL; if (!a) a = g(); return a; }"),
     ("lazy-static", True, "int f(void) { static PyObject *a; if (a != NULL) return 0; a = g(); return 1; }"),

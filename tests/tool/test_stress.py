@@ -34,7 +34,7 @@ pytestmark = [
 ]
 
 
-# A few of each sort: all take minutes, and are for FTDEMO_RACING=all.
+# A few of each kind. FTDEMO_RACING=all tests all of them, which takes minutes.
 if os.environ.get("FTDEMO_RACING") == "all":
     FOUND = [name for name in racing_package.UNSAFE if "." not in name]
     FOUND = [n for n in FOUND if not racing_package.UNSAFE[n].allowed and n != "OnlyDataRace"]
@@ -44,7 +44,7 @@ else:
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
     SILENT = ["RandomValues", "RareValues", "TimeStamps", "ExportsLocked", "CountsAllCalls"]
     SILENT += ["RefusesWhenBusy", "NumbersSafely"]
-# Where the target is not of the same name: what only calls make, and two functions of one state.
+# Targets with another name: types that only calls create, and two functions with one state.
 TARGETS = {"ShelfReader": "Shelf", "Tap": "Barrel", "square": ""}
 ASIDE = {
     "WaitsForEver": ("wait()", "blocks"),
@@ -215,7 +215,7 @@ def test_interrupt_prints_the_findings_so_far(racing):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # A shell has what it starts in the background ignore Ctrl-C, these tests included.
+        # A shell makes background processes ignore Ctrl-C, and these tests may be one.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
     )
     time.sleep(8)
@@ -235,7 +235,7 @@ def test_child_ends_with_its_parent():
         deadline = time.monotonic() + 60
         seen, driving = set(), set()
         while not driving and time.monotonic() < deadline:
-            # A child that surveys is gone after two seconds, one that drives goes on for a minute.
+            # A child that lists types ends within two seconds; one that tests a type runs longer.
             time.sleep(2)
             started = " ".join(task.read_text() for task in own.glob("*/children")).split()
             now = {pid for pid in started if "ftdemo.stress" in words_of(pid)}
