@@ -38,6 +38,11 @@ def run(fresh_python, *arguments, env=None):
     return done, json.loads(done.stdout) if "--json" in arguments else None
 
 
+def may_skip(name, reason):
+    known = [*REASONS.get(name, []), *(["needs two cores"] if cores() == 1 else [])]
+    return any(each in reason for each in known)
+
+
 @pytest.mark.parametrize("name", demos.NAMES)
 def test_claim_is_seen(fresh_python, name):
     done, result = run(fresh_python, name, "--quick", "--json")
@@ -47,8 +52,7 @@ def test_claim_is_seen(fresh_python, name):
     assert list(demo) == ["name", "claim", "outcome", "detail", "measured"]
     assert (demo["name"], demo["claim"]) == (name, demos.claim(name))
     if demo["outcome"] == "skip":
-        reasons = REASONS.get(name, []) + (["needs two cores"] if cores() == 1 else [])
-        assert any(reason in demo["detail"] for reason in reasons), demo["detail"]
+        assert may_skip(name, demo["detail"]), demo["detail"]
     else:
         assert demo["outcome"] == "seen", demo["detail"]
         assert demo["measured"]
@@ -86,15 +90,6 @@ def test_the_document_shows_what_each_demo_printed():
     text = DOCUMENT.read_text(encoding="utf-8")
     shown = re.findall(r"^```text\n([\w-]+): (.+)\n\n(seen): .+\n```$", text, re.M)
     assert sorted(shown) == sorted((name, demos.claim(name), "seen") for name in demos.NAMES)
-
-
-def test_a_demo_given_by_name_is_explained(fresh_python):
-    done, _ = run(fresh_python, "collections", "--quick")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(
-        "collections: " + inspect.cleandoc(demos.load("collections").__doc__)
-    )
-    assert "\n\nseen: 4 threads wrote" in done.stdout
 
 
 # Code that replaces a function which a demo uses, so that its claim is wrong and it must say so.
@@ -149,8 +144,7 @@ def test_a_wrong_claim_is_not_seen(fresh_python, name):
     program = PROGRAM.replace("NAME", repr(name)).replace("try:", f"{WRONG[name]}\ntry:")
     done = fresh_python("-c", program, env={"PYTHON_GIL": "1"} if name == "scaling" else {})
     if done.stdout.startswith("skip: "):
-        reasons = [*REASONS.get(name, []), "needs two cores"]
-        assert any(reason in done.stdout for reason in reasons), done.stdout
+        assert may_skip(name, done.stdout), done.stdout
     else:
         assert done.stdout == "False\n", done.stderr
 
@@ -198,12 +192,13 @@ def test_a_demo_that_crashes_hangs_or_raises_is_reported(fresh_python, break_dem
     assert exit_code == {"seen": 0, "not seen": 1, "skip": 3}[outcome]
 
 
-def test_exit_code_1_when_a_claim_is_not_seen(fresh_python, break_demo):
+def test_a_demo_given_by_name_is_explained_and_exit_code_1_when_not_seen(fresh_python, break_demo):
     env = break_demo("race", "return Finding(False, 'nothing lost', {})")
     done, _ = run(fresh_python, "race", "collections", "--quick", env=env)
-    assert done.returncode == 1
+    assert (done.returncode, done.stderr) == (1, "")
     assert "not seen: nothing lost" in done.stdout
-    assert "\n\nseen: 4 threads" in done.stdout
+    explained = inspect.cleandoc(demos.load("collections").__doc__)
+    assert f"\n\ncollections: {explained}\n\nseen: 4 threads wrote" in done.stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals")
