@@ -63,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "race: threads share objects; must fail on the legacy twin with the GIL off"
     )
+    config.addinivalue_line("markers", "slow: takes seconds, and does not depend on the build")
     for marker, (_, reason) in NEEDS.items():
         config.addinivalue_line("markers", f"{marker}: {reason}")
 
