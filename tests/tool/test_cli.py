@@ -154,7 +154,7 @@ def test_on_a_terminal_there_is_colour_and_lines_are_wrapped(env):
     [
         "--no-such-option",
         *("check", "check --timeout=0 x", "check --timeout=nan x", "check --jobs=0 x"),
-        *("lint", "stress", "wheels", "stress --pair a b -- x y"),
+        *("lint", "wheels"),
     ],
 )
 def test_exit_code_2_on_usage_errors(fresh_python, words):
