@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -185,6 +186,32 @@ def another_module() -> Callable[[], ModuleType]:
 def fresh_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run this interpreter in a new process; PYTHON_GIL and PYTHONWARNINGS come only from env."""
     return partial(run_python, timeout=240)
+
+
+@pytest.fixture
+def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """interrupted(*words, env, when) runs `ftdemo WORDS`, and sends Ctrl-C once when() is true."""
+
+    def run(
+        *words: str, env: dict[str, str], when: Callable[[], bool]
+    ) -> subprocess.CompletedProcess[str]:
+        with subprocess.Popen(
+            [sys.executable, "-m", "ftdemo", *words],
+            env=os.environ | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell makes background processes ignore Ctrl-C, and these tests may be one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        ) as process:
+            while not when():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=5)
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+    return run
 
 
 @pytest.fixture(scope="session")

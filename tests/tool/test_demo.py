@@ -5,10 +5,7 @@ import json
 import os
 import platform
 import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -202,27 +199,17 @@ def test_a_demo_given_by_name_is_explained_and_exit_code_1_when_not_seen(fresh_p
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals")
-def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
+def test_interrupt_ends_the_demo_that_runs(interrupted, tmp_path, break_demo):
     note = tmp_path / "pid"
     hang = f"print(os.getpid(), file=open({str(note)!r}, 'w'), flush=True); time.sleep(600)"
-    env = os.environ | break_demo("race", hang)
-    command = [sys.executable, "-m", "ftdemo", "demo", "collections", "race", "--quick", "--json"]
-    with subprocess.Popen(
-        command,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # a shell may have set it to be ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    ) as process:
-        while not (note.exists() and note.read_text()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
-    assert process.returncode == 2
-    assert err.decode().endswith("interrupted: the demos so far are printed\n")
-    assert [demo["name"] for demo in json.loads(out)["demos"]] == ["collections"]
+    done = interrupted(
+        *("demo", "collections", "race", "--quick", "--json"),
+        env=break_demo("race", hang),
+        when=lambda: note.exists() and note.read_text(),
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("interrupted: the demos so far are printed\n")
+    assert [demo["name"] for demo in json.loads(done.stdout)["demos"]] == ["collections"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
 
