@@ -193,7 +193,7 @@ def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
     """interrupted(*words, env, when) runs `ftdemo WORDS`, and sends Ctrl-C once when() is true."""
 
     def run(
-        *words: str, env: dict[str, str], when: Callable[[], bool]
+        *words: str, env: dict[str, str], when: Callable[[], bool], patience: float = 5
     ) -> subprocess.CompletedProcess[str]:
         with subprocess.Popen(
             [sys.executable, "-m", "ftdemo", *words],
@@ -208,7 +208,7 @@ def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
                 assert process.poll() is None
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
-            output, errors = process.communicate(timeout=5)
+            output, errors = process.communicate(timeout=patience)
         return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
     return run

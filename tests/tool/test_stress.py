@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import time
@@ -198,22 +197,14 @@ def test_factory_of_the_settings_makes_the_objects(on_path):
 
 @needs_threads
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_interrupt_prints_what_was_seen_so_far(racing):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ftdemo", "stress", "racing.unsafe", "--seconds", "2", "--json"],
-        env=environment(racing),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell has what it starts in the background ignore Ctrl-C, these tests included.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == exit_codes.ERROR, errors
-    assert "interrupted" in errors
-    assert json.loads(output)["types"]
+def test_interrupt_prints_what_was_seen_so_far(interrupted, racing):
+    words = ("stress", "racing.unsafe", "--seconds", "2", "--json")
+    later = time.monotonic() + 8
+    env = environment(racing)
+    done = interrupted(*words, env=env, when=lambda: time.monotonic() > later, patience=60)
+    assert done.returncode == exit_codes.ERROR, done.stderr
+    assert "interrupted" in done.stderr
+    assert json.loads(done.stdout)["types"]
 
 
 @needs_threads
