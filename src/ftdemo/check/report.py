@@ -26,12 +26,8 @@ def _rows(result: check.Result) -> list[tuple[check.TargetResult, check.ModuleRe
 
 
 def _explanation(module: check.ModuleResult) -> str:
-    culprits = ", ".join(module["culprits"])
-    return (
-        f"{culprits} ({module['detail']})"
-        if culprits and module["detail"]
-        else (culprits or module["detail"])
-    )
+    culprits, detail = ", ".join(module["culprits"]), module["detail"]
+    return f"{culprits} ({detail})" if culprits and detail else culprits or detail
 
 
 def _title(target: check.TargetResult) -> str:
