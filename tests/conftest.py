@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -63,6 +64,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "race: threads share objects; must fail on ftdemo.legacy with the GIL off"
     )
+    config.addinivalue_line("markers", "slow: takes seconds, and does not depend on the build")
     for marker, (_, reason) in NEEDS.items():
         config.addinivalue_line("markers", f"{marker}: {reason}")
 
@@ -184,6 +186,32 @@ def another_module() -> Callable[[], ModuleType]:
 def fresh_python() -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run this interpreter in a new process; PYTHON_GIL and PYTHONWARNINGS come only from env."""
     return partial(run_python, timeout=240)
+
+
+@pytest.fixture
+def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """interrupted(*words, env, when) runs `ftdemo WORDS`, and sends Ctrl-C once when() is true."""
+
+    def run(
+        *words: str, env: dict[str, str], when: Callable[[], bool], patience: float = 5
+    ) -> subprocess.CompletedProcess[str]:
+        with subprocess.Popen(
+            [sys.executable, "-m", "ftdemo", *words],
+            env=os.environ | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell makes background processes ignore Ctrl-C, and these tests may be one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        ) as process:
+            while not when():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=patience)
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 import ftdemo
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.free_threaded,
     pytest.mark.thread_unsafe(reason="starts threads"),
 ]

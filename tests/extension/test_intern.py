@@ -114,6 +114,7 @@ for _ in range(3):
     assert fresh_python("-c", program).stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.thread_unsafe(reason="starts threads")
 def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, together):
     """The exec function creates the cache. (Not in ftdemo.legacy, whose cache is static.)"""

@@ -43,6 +43,7 @@ def test_every_concept_has_a_race_test():
     }
 
 
+@pytest.mark.slow
 @pytest.mark.free_threaded
 @pytest.mark.two_cores
 @pytest.mark.thread_unsafe(reason="starts processes")

@@ -62,6 +62,7 @@ def test_threads_get_their_own_sums(twin, in_threads):
     assert sums == [closed_form(n) for n in sizes] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.thread_unsafe(reason="starts a process with threads")
 def test_garbage_collection_does_not_wait_for_the_work(fresh_python):
     """A collection stops all threads, and must wait for each attached thread to stop."""

@@ -46,17 +46,9 @@ print(sysconfig.get_config_var("CC").split()[0])
 print(bool(sysconfig.get_config_var("Py_GIL_DISABLED")))
 """
 CALL = """
-import canary, sys, threading
-function, threads = getattr(canary, sys.argv[1]), int(sys.argv[2])
-barrier = threading.Barrier(threads)
-def call():
-    barrier.wait()
-    function()
-started = [threading.Thread(target=call) for _ in range(threads)]
-for thread in started:
-    thread.start()
-for thread in started:
-    thread.join()
+import canary, sys
+from ftdemo.threads import in_threads
+in_threads(*[getattr(canary, sys.argv[1])] * int(sys.argv[2]))
 """
 # The beginning of a report. A report of leaks has one for each leak.
 REPORT = re.compile(

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import stat
 import subprocess
 import sys
@@ -164,27 +163,14 @@ def command_lines():
 
 @posix
 @pytest.mark.free_threaded
-def test_ctrl_c_ends_the_run_with_the_verdicts_so_far(package):
-    with subprocess.Popen(
-        [
-            *(sys.executable, "-m", "ftdemo", "check", "--json", "--jobs=1"),
-            *("misbehaving.plain", "misbehaving.hangs"),
-        ],
-        env=os.environ | {"PYTHONPATH": str(package)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell makes background processes ignore Ctrl-C, and these tests may be one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    ) as process:
-        time.sleep(2)
-        process.send_signal(signal.SIGINT)
-        before = time.monotonic()
-        output, errors = process.communicate(timeout=30)
-        assert time.monotonic() - before < 5
-    assert process.returncode == 2
-    assert "interrupted" in errors
-    assert verdicts(json.loads(output)) == {"misbehaving.plain": ("pass", [], "")}
+def test_ctrl_c_ends_the_run_with_the_verdicts_so_far(interrupted, package):
+    words = ("check", "--json", "--jobs=1", "misbehaving.plain", "misbehaving.hangs")
+    later = time.monotonic() + 2
+    env = {"PYTHONPATH": str(package)}
+    done = interrupted(*words, env=env, when=lambda: time.monotonic() > later)
+    assert done.returncode == 2
+    assert "interrupted" in done.stderr
+    assert verdicts(json.loads(done.stdout)) == {"misbehaving.plain": ("pass", [], "")}
     assert processes_left() == []
 
 

@@ -154,7 +154,7 @@ def test_colour_and_wrapping_on_a_terminal(env):
     [
         "--no-such-option",
         *("check", "check --timeout=0 x", "check --timeout=nan x", "check --jobs=0 x"),
-        *("lint", "stress", "wheels", "stress --pair a b -- x y"),
+        *("lint", "wheels"),
     ],
 )
 def test_exit_code_2_on_usage_errors(fresh_python, words):

@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -208,22 +207,14 @@ def test_a_factory_in_the_settings_creates_the_objects(on_path):
 
 @needs_threads
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_interrupt_prints_the_findings_so_far(racing):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ftdemo", "stress", "racing.unsafe", "--seconds", "2", "--json"],
-        env=environment(racing),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell makes background processes ignore Ctrl-C, and these tests may be one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == exit_codes.ERROR, errors
-    assert "interrupted" in errors
-    assert json.loads(output)["types"]
+def test_interrupt_prints_the_findings_so_far(interrupted, racing):
+    words = ("stress", "racing.unsafe", "--seconds", "2", "--json")
+    later = time.monotonic() + 8
+    env = environment(racing)
+    done = interrupted(*words, env=env, when=lambda: time.monotonic() > later, patience=60)
+    assert done.returncode == exit_codes.ERROR, done.stderr
+    assert "interrupted" in done.stderr
+    assert json.loads(done.stdout)["types"]
 
 
 @needs_threads

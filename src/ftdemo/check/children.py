@@ -77,9 +77,8 @@ def import_in_child(
         command = [sys.executable, "-P", "-W", "ignore", probe.__file__]
         with processes.start(command, stdin=subprocess.PIPE) as process:
             try:
-                with contextlib.suppress(
-                    OSError
-                ):  # the child has already ended, which _wait() reports
+                # OSError if the child has already ended, which _wait() reports
+                with contextlib.suppress(OSError):
                     assert process.stdin is not None
                     process.stdin.write(marshal.dumps(request))
                     process.stdin.flush()
