@@ -136,6 +136,7 @@ def end_with_parent() -> None:
     """
     import _thread
     import os
+    import sys
 
     read, get_pid, get_group, leave = os.read, os.getpid, getattr(os, "getpgrp", int), os._exit
     kill_group = getattr(os, "killpg", None)
@@ -143,6 +144,13 @@ def end_with_parent() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    if sys.platform == "linux":
+        # The kernel sends SIGIO to the process group, which ends it. The thread below may be unable
+        # to run: while a call hangs that keeps the GIL, or while all threads are being stopped.
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -get_group())
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
     def watch() -> None:
         try:
