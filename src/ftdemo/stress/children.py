@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -9,6 +10,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -185,17 +187,16 @@ def _listen(
         del lines[:-50]
 
 
+# Lines that are about the driver, not about the target.
+_NOISE = re.compile(
+    r"^\s*$|^<Cannot show|^Stack \(most|[/\\]ftdemo[/\\]stress[/\\]|[/\\]threading\.py\"|_Py_DumpStack"
+)
+
+
 def error_text(errors: str) -> str:
     """Return the dozen lines of a child's stderr that say what went wrong."""
+    begins = ("Fatal Python error", "Windows fatal exception", "Timeout (", "Debug memory block")
     lines = errors.splitlines()
-    start = next(
-        (
-            index
-            for index, line in enumerate(lines)
-            if line.startswith(
-                ("Fatal Python error", "Windows fatal exception", "Timeout (", "Debug memory block")
-            )
-        ),
-        max(0, len(lines) - 12),
-    )
-    return "\n".join(lines[start : start + 12])
+    start = next((i for i, line in enumerate(lines) if line.startswith(begins)), -12)
+    told = (line for line in lines[start:] if not _NOISE.search(line))
+    return "\n".join(islice(takewhile(lambda line: "_stress." not in line, told), 12))

@@ -84,6 +84,8 @@ class Driver:
         self._settings = parent.run.settings
         self._subject = subject
         self.aside: dict[str, str] = {}
+        self.looks: tuple[str, ...] = ()  # what distinguishes these objects from other ones
+        self.filled: str | None = None  # an expression for objects on which more calls work
         self._operations: list[dict[str, Any]] = []
         self._observers: list[str] = []
         self._name = subject.name
@@ -102,10 +104,14 @@ class Driver:
 
         def heard(line: Line) -> None:
             match line:
-                case ["operations", operations, observers, aside, more]:
+                case ["operations", operations, observers, aside, more, state, filled]:
                     self._operations, self._observers = operations, observers
                     self.aside.update(aside)
                     derived.update(more)
+                    labels = [operation["label"] for operation in operations]
+                    argument = "" if self._subject.expression else str(self._subject.constructor)
+                    self.looks = (argument, *labels, *observers, state)
+                    self.filled = filled
                 case ["kind", name, level]:
                     self._name, self._level = name, level
 

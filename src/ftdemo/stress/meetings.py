@@ -362,23 +362,39 @@ class Burst:
             return f"memory grows: {least / objects:.1f} blocks for each object that threads shared"
         return ""
 
-    def run(self, objects: int, calls: int, seed: int, *, in_turn: bool = False) -> str:
+    def run(
+        self, objects: int, calls: int, seed: int, *, in_turn: bool = False, fresh: bool = False
+    ) -> str:
         """Let the threads call at the same time, or in turns; return a text if something is broken.
 
         objects is the number of fresh objects, calls the number of calls per thread and object.
+        With fresh, each call makes its arguments in its own thread and drops them, and the first
+        thread makes the objects. A value that a call replaces is then freed at once: CPython frees
+        an object in the thread that made it, and no argument keeps the value alive.
         """
         chance = random.Random(seed)
-        shared, witnesses = [], []
+        shared: list[Any] = []
+        witnesses: list[Any] = []
         scripts: list[list[Any]] = [[] for _ in range(self.threads)]
-        for _ in range(objects):
-            n = self._number.next()
-            x, y = self._subject.make_two()
-            shared.append((x, y))
-            made = [operation.build(x, y, n) for operation in self.operations]
-            witnesses += [argument for each in made for argument in _witnesses(each)]
-            for thread, script in enumerate(scripts):
-                drawn = [made[thread % len(made)], *chance.choices(made, k=calls - 1)]
-                script.extend([call for each in drawn for call in each][:calls])
+
+        def prepare() -> None:
+            for _ in range(objects):
+                n = self._number.next()
+                x, y = self._subject.make_two()
+                shared.append((x, y))
+                if fresh:
+                    made = [operation.build_fresh(x, y, n) for operation in self.operations]
+                else:
+                    made = [operation.build(x, y, n) for operation in self.operations]
+                    witnesses.extend(value for each in made for value in _witnesses(each))
+                for thread, script in enumerate(scripts):
+                    drawn = [made[thread % len(made)], *chance.choices(made, k=calls - 1)]
+                    script.extend([call for each in drawn for call in each][:calls])
+
+        if fresh:
+            self._crew.run([prepare])
+        else:
+            prepare()
         meetings = Meetings(self.threads)
         if in_turn:
             total = calls * self.threads
@@ -393,7 +409,8 @@ class Burst:
         errors = [o for outcomes, _ in results for o in outcomes if isinstance(o, SystemError)]
         if errors:
             return f"raises SystemError: {errors[0]}"
-        del scripts, script, jobs, results, made, drawn, x, y
+        del jobs, results
+        scripts.clear()
         shared.clear()
         return _still_held(witnesses)
 

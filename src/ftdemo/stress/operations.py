@@ -10,6 +10,7 @@ import builtins
 import operator
 from collections.abc import Callable, Sequence
 from functools import partial
+from types import CodeType
 from typing import Any, NamedTuple
 
 # A callable and its arguments, as ftdemo._stress takes them.
@@ -48,12 +49,14 @@ class OperationError(ValueError):
 class Operation(NamedTuple):
     """One or more calls that a thread makes, one after the other.
 
-    build(x, y, n) returns the calls, with new arguments each time. names are the attributes and
-    functions that are called, as the documentation and `allow` name them.
+    build(x, y, n) returns the calls, with new arguments each time. build_fresh(x, y, n) returns
+    calls that make their arguments when they are called, and drop them. names are the attributes
+    and functions that are called, as the documentation and `allow` name them.
     """
 
     label: str
     build: Callable[[Any, Any, int], tuple[Call, ...]]
+    build_fresh: Callable[[Any, Any, int], tuple[Call, ...]]
     steps: tuple[str, ...]
     names: tuple[str, ...]
     uses_other: bool
@@ -95,7 +98,7 @@ def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
         raise OperationError(f"not an operation: {label!r}: {error}") from error
     if not body:
         raise OperationError("an operation is empty")
-    calls: list[ast.expr] = []
+    calls: list[ast.Tuple] = []
     steps: list[str] = []
     names: list[str] = []
     for statement in body:
@@ -104,17 +107,33 @@ def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
         calls += [call for call, _ in made]
         text = ast.unparse(statement)
         steps += [text] if len(made) == 1 else [f"{name}()" for _, name in made]
-    arguments = ast.arguments([], [ast.arg(name) for name in "xyn"], None, [], [], None, [])
-    function = ast.Expression(ast.Lambda(arguments, ast.Tuple(calls, ast.Load())))
-    code = compile(ast.fix_missing_locations(function), f"<{label}>", "eval")
-    build = eval(code, {**namespace, "_operator": operator, "_partial": partial})
+    scope = {**namespace, "_operator": operator, "_partial": partial}
+    build = eval(_compile(calls, label), scope)
+    build_fresh = eval(_compile([_later(call) for call in calls], label), scope)
     used = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
-    return Operation(label, build, tuple(steps), tuple(names), "y" in used)
+    return Operation(label, build, build_fresh, tuple(steps), tuple(names), "y" in used)
+
+
+def _function(parameters: str, body: ast.expr) -> ast.Lambda:
+    arguments = ast.arguments([], [ast.arg(name) for name in parameters], None, [], [], None, [])
+    return ast.Lambda(arguments, body)
+
+
+def _compile(calls: Sequence[ast.expr], label: str) -> CodeType:
+    """Compile a function of x, y and n that returns the calls."""
+    function = ast.Expression(_function("xyn", ast.Tuple([*calls], ast.Load())))
+    return compile(ast.fix_missing_locations(function), f"<{label}>", "eval")
+
+
+def _later(call: ast.Tuple) -> ast.Tuple:
+    """Turn a callable and its arguments into a function that evaluates these and calls."""
+    function, *arguments = call.elts
+    return ast.Tuple([_function("", ast.Call(function, arguments, []))], ast.Load())
 
 
 def _calls(
     statement: ast.stmt, namespace: dict[str, Any], shared: Any
-) -> Sequence[tuple[ast.expr, str]]:
+) -> Sequence[tuple[ast.Tuple, str]]:
     """Turn a statement into calls: each a callable with its arguments, and its name."""
     match statement:
         case ast.Expr(expression):
@@ -140,7 +159,7 @@ def _calls(
 
 def _expression(
     expression: ast.expr, namespace: dict[str, Any], shared: Any
-) -> tuple[ast.expr, str]:
+) -> tuple[ast.Tuple, str]:
     match expression:
         case ast.Call(ast.Name(name) as function, arguments, keywords):
             if _method(expression, namespace, shared):
@@ -169,18 +188,18 @@ def _expression(
 
 def _call(
     function: ast.expr, arguments: list[ast.expr], keywords: list[ast.keyword], name: str
-) -> tuple[ast.expr, str]:
+) -> tuple[ast.Tuple, str]:
     if keywords:
         function = ast.Call(_name("_partial"), [function], keywords)
     return _tuple(function, arguments, name)
 
 
-def _operator(function: str, arguments: list[ast.expr]) -> tuple[ast.expr, str]:
+def _operator(function: str, arguments: list[ast.expr]) -> tuple[ast.Tuple, str]:
     target = ast.Attribute(_name("_operator"), function, ast.Load())
     return _tuple(target, arguments, f"__{function.rstrip('_')}__")
 
 
-def _tuple(function: ast.expr, arguments: list[ast.expr], name: str) -> tuple[ast.expr, str]:
+def _tuple(function: ast.expr, arguments: list[ast.expr], name: str) -> tuple[ast.Tuple, str]:
     loaded = [_Load().visit(argument) for argument in arguments]
     slices = [_slice(argument) for argument in loaded]
     return ast.Tuple([function, *slices], ast.Load()), name
@@ -205,6 +224,12 @@ class _Load(ast.NodeTransformer):
 
 def _name(name: str) -> ast.expr:
     return ast.Name(name, ast.Load())
+
+
+def as_expression(label: str, namespace: dict[str, Any], shared: Any) -> str:
+    """Return the operation as one Python expression, in which x is the object."""
+    calls = [c for each in ast.parse(label).body for c, _ in _calls(each, namespace, shared)]
+    return ", ".join(ast.unparse(ast.Call(call.elts[0], call.elts[1:], [])) for call in calls)
 
 
 def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:

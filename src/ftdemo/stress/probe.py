@@ -9,6 +9,7 @@ runs the step: if the child crashes, the last step caused it.
 import faulthandler
 import gc
 import importlib
+import itertools
 import json
 import os
 import random
@@ -16,7 +17,6 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ ENOUGH_MEETINGS = 20_000  # to confirm a finding
 MANY = 150  # operations of one type; of more, not all pairs are listed
 MOST_FINDINGS = 10  # per subject: more would tell nothing new
 DEBUG = "PYTHONMALLOC" in os.environ  # freed memory is overwritten
+FRESH = 0.6  # of the bursts: their calls make the arguments themselves
 SHOWN = 3  # parts of the state, those with the shortest text, per finding
 LIMIT = 3.0  # seconds for a step, which should take 0.1 s
 
@@ -154,7 +155,17 @@ class Drive:
         else:
             found = self._survey.operations(kind, request["constructor"], request["functions"])
             self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
-        self._say("operations", *found, self._survey.aside, self._survey.derived)
+        filled = None
+        if not request["only_functions"]:
+            filled = self._survey.filled(found[0], request["constructor"], self._example)
+        self._say(
+            "operations",
+            *found,
+            self._survey.aside,
+            self._survey.derived,
+            self._survey.state,
+            filled,
+        )
 
     # The share of the time that has passed.
 
@@ -207,7 +218,7 @@ class Drive:
     def _combinations(self, found: list[survey.Found]) -> Iterable[Sequence[survey.Found]]:
         """Combine each two operations, one with itself too; of a large type, a random part."""
         if len(found) <= MANY:
-            return combinations_with_replacement(found, 2)
+            return itertools.combinations_with_replacement(found, 2)
         drawn = [self._chance.sample(found, 2) for _ in range(MANY**2)]
         return [*zip(found, found, strict=True), *drawn]
 
@@ -235,7 +246,7 @@ class Drive:
         for label in labels:
             yield (label,) * 3
             yield (label,) * most
-        for one, other in permutations(labels, 2):
+        for one, other in itertools.permutations(labels, 2):
             yield (f"{one}; {other}",) * 2
 
     def _all_bursts(self) -> list[tuple[tuple[str, ...], int]]:
@@ -280,7 +291,7 @@ class Drive:
         return any(
             any(
                 all(part in thread for part, thread in zip(known, some, strict=False))
-                for some in permutations(threads, len(known))
+                for some in itertools.permutations(threads, len(known))
             )
             for known in self._found_parts
             if len(known) <= len(threads)
@@ -426,7 +437,8 @@ class Drive:
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
         self._begin("burst", labels, threads)
         objects, calls = burst.size()
-        broken = burst.run(objects, calls, self._chance.randrange(2**32))
+        fresh = DEBUG or self._chance.random() < FRESH
+        broken = burst.run(objects, calls, self._chance.randrange(2**32), fresh=fresh)
         self._say("meetings", objects)
         measures = not DEBUG and (labels, threads) not in self._measured
         if not broken and measures:
@@ -435,7 +447,8 @@ class Drive:
             broken = burst.grows(objects, calls, self._chance.randrange(2**32))
         elif broken:
             self._begin("control", labels, threads)
-            if burst.run(objects, calls, self._chance.randrange(2**32), in_turn=True):
+            seed = self._chance.randrange(2**32)
+            if burst.run(objects, calls, seed, in_turn=True, fresh=fresh):
                 self._done.add(labels)
                 return
         if broken:
@@ -447,16 +460,18 @@ class Drive:
         operations = [self._parse(label) for label in labels]
         threads = self._request["threads"]
         burst = Burst(self._subject, operations, threads, self._crew, self._numbers)
-        seen, runs, rounds, words = 0, 0, 0, ""
+        seen, runs, words = 0, 0, ""
         self._begin("control" if in_turn else "burst", labels, threads)
         objects, calls = burst.size()
-        while self._spent() < 1:
+        for round_ in itertools.count():
+            if self._spent() >= 1:
+                break
             self._begin("control" if in_turn else "burst", labels, threads)
             seed = int(self._request["seed"]) + runs
-            broken = burst.run(objects, calls, seed, in_turn=in_turn)
-            if not broken and not in_turn and rounds % 4 == 0:
+            broken = burst.run(objects, calls, seed, in_turn=in_turn, fresh=round_ % 2 == 1)
+            if not broken and not in_turn and round_ % 4 == 0:
                 broken = burst.grows(objects, calls, seed)
-            runs, rounds = runs + objects, rounds + 1
+            runs += objects
             self._say("meetings", objects)
             if broken:
                 seen, words = seen + 1, broken

@@ -139,18 +139,21 @@ def _drive_subject(target: TargetSession, subject: Subject) -> None:
 
 def _drive_each_way(target: TargetSession, subject: Subject) -> None:
     aside: dict[str, str] = {}
-    found = [
-        Driver(target, subject._replace(constructor=constructor))
-        for constructor in _constructors(target, subject, aside)
-    ]
-    driven = [each for each in found if each.survey()]
-    for each in found:
-        if each not in driven:
-            aside.update(each.aside)
+    driven: dict[tuple[str, ...], Driver] = {}
+    given = _constructors(target, subject, aside)
+    constructors = list(given)
+    for constructor in constructors:
+        driver = Driver(target, subject._replace(constructor=constructor))
+        if not driver.survey():
+            aside.update(driver.aside)
+        elif driver.looks not in driven:  # not like the objects of another constructor
+            driven[driver.looks] = driver
+            if driver.filled and subject.constructor is None and constructor in given:
+                constructors.append(driver.filled)
     if aside or not driven:
         target.run.add_type(not_driven(subject.name), aside)
-    for each in driven:
-        each.drive(target.run.settings.seconds / len(driven))
+    for driver in driven.values():
+        driver.drive(target.run.settings.seconds / len(driven))
 
 
 def _constructors(target: TargetSession, subject: Subject, aside: dict[str, str]) -> list[str]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypedDict
 
 from ftdemo.stress import values
 from ftdemo.stress.meetings import Subject, observe, observe_one
-from ftdemo.stress.operations import Operation, OperationError, parse
+from ftdemo.stress.operations import Operation, OperationError, as_expression, parse
 from ftdemo.stress.outcomes import Labels
 from ftdemo.stress.results import Skipped
 from ftdemo.threadsafety import level_of
@@ -29,6 +29,7 @@ LONG_SEARCH = 0.3  # seconds to look for the arguments of one function
 SLOW_OBSERVER = 300e-6  # seconds; slower operations are not used as observers
 OBSERVERS = 24
 LOOKUPS = 6
+MOST_TRIED = 8  # operations that may fill an object, and that fail on an empty one
 # Methods that, by their names, show state although they take arguments.
 _LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
 
@@ -225,6 +226,7 @@ class Survey:
         self.module = module
         self.aside = aside
         self.derived: dict[str, str] = {}
+        self.state = ""  # what the observers show of a new object
         self._variants: dict[str, str] = {}
         self._say = say
         self._own = own
@@ -267,6 +269,7 @@ class Survey:
     def constructors(self, kind: type, expression: str) -> list[str]:
         """Find expressions that make objects of kind: up to four, with different arguments."""
         works: list[str] = []
+        more: list[str] = []
         deadline = time.perf_counter() + LONG_SEARCH
         reason = ""
         for arguments in values.arguments(kind, kind.__name__, kind.__name__):
@@ -283,8 +286,16 @@ class Survey:
             else:
                 if isinstance(made, kind):
                     works.append(text)
+                    if (larger := _larger(arguments)) != arguments:
+                        more.append(f"{expression}({', '.join(larger)})")
             if len(works) >= 8 or time.perf_counter() > deadline:
                 break
+        for text in more[:1]:
+            if text not in self.aside:
+                self._say("try", text)
+                with contextlib.suppress(BaseException):
+                    if isinstance(self.constructor_of(text)(), kind):
+                        works.insert(1, text)
         large = f"{expression}({values.LARGE})"
         if f"{expression}(1)" in works and large not in self.aside:
             self._say("try", large)
@@ -427,7 +438,7 @@ class Survey:
                     changed = ["x" if index == place else v for index, v in enumerate(each)]
                     guesses[f"{name}({', '.join(changed)})"] = changed[-1]
         what = f"{name}(...)"
-        found = self._first(guesses, make, example, what, quiet=True, large=not shared)
+        found = self._first(guesses, make, example, what, quiet=True)
         for label in found:
             # A function that accepts any object does not belong to this type.
             anything = re.sub(r"\bx\b", "object()", label)
@@ -442,12 +453,11 @@ class Survey:
         what: str,
         *,
         quiet: bool = False,
-        large: bool = False,
     ) -> list[str]:
         """Try guesses until one works; guesses maps each one to its last argument.
 
-        Also returns a guess with y, and one with another value of the same kind; if large is true,
-        one with a value that takes longer; and, if any object is accepted, some with new values.
+        Also returns a guess with y, and some with other values of the same kind; and, if any object
+        is accepted, some with new values.
         If none works, returns one whose exception does not mean a wrong call.
         """
         deadline = time.perf_counter() + LONG_SEARCH
@@ -480,7 +490,7 @@ class Survey:
         chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
         value = guesses[chosen[0]]
         more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
-        others = values.ANOTHER.get(value, ())[: None if large else 1]
+        others = values.ANOTHER.get(value, ())
         more = (*more, *others)
         if more and not value:  # the first that worked has no argument
             guess, value = next((g, v) for g, v in works.items() if v in values.ANYTHING)
@@ -553,6 +563,7 @@ class Survey:
         ]
         readers: list[Operation] = []
         changers: list[Operation] = []
+        mute = []  # they return None or raise, and may destroy what others would show
         for operation in plain:
             self._say("try", operation.label)
             x = make()
@@ -562,6 +573,9 @@ class Survey:
             again = observe_one(operation, x, Labels(x=x))
             if seconds < SLOW_OBSERVER:
                 (readers if once == again else changers).append(operation)
+                if once[0] in {"NoneType", "raises"}:
+                    mute.append(operation)
+        readers.sort(key=mute.__contains__)
         subject = Subject(make, lambda: (make(), make()), tuple(readers[:OBSERVERS]))
         silent = []
         for reader in readers:  # one that returns the same twice may still change what others show
@@ -579,8 +593,12 @@ class Survey:
             and _LOOKUP.search(operation.names[0])
             and _names(operation.label).isdisjoint({"y", "n"})
         ][:LOOKUPS]
-        observers = [*(silent + changers)[:OBSERVERS], *lookups]
-        subject = Subject(make, lambda: (make(), make()), (*silent[:OBSERVERS], *lookups))
+        telling = [operation for operation in silent if operation not in mute]
+        last = [operation for operation in silent + changers if operation not in telling]
+        observers = [*telling, *lookups, *last][: OBSERVERS + LOOKUPS]
+        subject = Subject(make, lambda: (make(), make()), (*telling[:OBSERVERS], *lookups))
+        x = make()
+        self.state = repr(observe(subject, x, Labels(x=x)))
         for each in found:
             operation = operations[each["label"]]
             self._say("try", operation.label)
@@ -594,6 +612,40 @@ class Survey:
             changed = observe(subject, x, Labels(x=x)) != before
             each["writes"] = changed or operation in changers
         return found, [operation.label for operation in observers]
+
+    def filled(self, found: Sequence[Found], constructor: str, example: Any) -> str | None:
+        """Return an expression for an object on which calls work that fail on a new one.
+
+        For example, a stack after push(1), if pop() raises on an empty one. A single item shows
+        whether two threads can take the last one.
+        """
+        make = self.constructor_of(constructor)
+        operations = {
+            each["label"]: parse(each["label"], self.namespace, example) for each in found
+        }
+        fails = [operations[each["label"]] for each in found if each["fails"]][:MOST_TRIED]
+        fills = [
+            each["label"]
+            for each in found
+            if not (each["fails"] or each["variant_of"] or operations[each["label"]].takes_nothing)
+            and hasattr(example, each["names"][0])
+            and _names(each["label"]).isdisjoint({"y", "n"})
+        ][:MOST_TRIED]
+        best, most = None, 0
+        for label in fills if fails else ():
+            call = as_expression(label, self.namespace, example)
+            expression = f"(lambda x: ({call}, x)[-1])({constructor})"
+            make_filled = self.constructor_of(expression)
+            works = 0
+            for operation in fails:
+                self._say("try", operation.label)
+                with contextlib.suppress(BaseException):
+                    for function, *arguments in operation.build(make_filled(), make(), 2):
+                        function(*arguments)
+                    works += 1
+            if works > most:
+                best, most = expression, works
+        return best
 
 
 def _tops() -> dict[str, Any]:
@@ -630,12 +682,19 @@ def _names(label: str) -> set[str]:
     return set(word.split())
 
 
+def _larger(arguments: Sequence[str]) -> tuple[str, ...]:
+    """Return arguments with 8 for 1; 2 and 8 for two of them."""
+    larger = iter(("8",) if arguments.count("1") == 1 else ("2", "8", "32"))
+    return tuple(next(larger, each) if each == "1" else each for each in arguments)
+
+
 def _different(constructors: Sequence[str]) -> list[str]:
-    """Choose the first constructor, and some with other kinds of arguments."""
+    """Choose the first constructor, and some with other arguments: larger ones, other kinds."""
     chosen = list(constructors[:1])
+    chosen += [text for text in constructors if re.search(r"[( ]8[,)]", text)][:1]
     for shape in ("[1, 2, 3]", "'a'", "1"):
         chosen += [text for text in constructors if shape in text][:1]
-    chosen = list(dict.fromkeys(chosen))[:3]
+    chosen = list(dict.fromkeys(chosen))[:4]
     return chosen + [text for text in constructors if values.LARGE in text and text not in chosen]
 
 
