@@ -17,6 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
+import hypothesis
 import pytest
 
 from ftdemo import threads
@@ -32,6 +33,8 @@ T = TypeVar("T")
 for variable in [name for name in os.environ if name.startswith("PYTHON")]:
     if variable not in {"PYTHONPATH", "PYTHONMALLOC"}:
         del os.environ[variable]
+
+hypothesis.settings.register_profile("wheel", max_examples=15)  # in each of eight threads
 
 collect_ignore = (
     [

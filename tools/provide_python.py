@@ -95,13 +95,16 @@ def from_uv() -> str:
 def from_source(work: Path, suffix: str = "") -> str:
     """Build the newest source in Debian's archive; 3.13 is the first with a free-threaded build.
 
-    With the suffix -tsan, instrument it with ThreadSanitizer. As root, install the build tools.
+    With the suffix -tsan, instrument it with ThreadSanitizer. Install missing build tools.
     """
     source, version = download_source(work)
-    if os.geteuid() == 0:
+    known = subprocess.run(["dpkg", "-s", *BUILD_PACKAGES], capture_output=True, check=False)
+    if known.returncode != 0:
         install = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", *BUILD_PACKAGES)
+        if os.geteuid() != 0:
+            raise UnavailableError(f"the build needs packages: sudo {' '.join(install)}")
         run("apt-get", "update", "-qq")
-        run(*install, DEBIAN_FRONTEND="noninteractive")
+        run(*install, "--no-upgrade", DEBIAN_FRONTEND="noninteractive")
     prefix = cache() / f"cpython-{version}t{suffix}"
     say(f"building CPython {version}, free-threaded{suffix}: takes minutes, and prints little")
     options = ["--disable-gil", "--disable-test-modules", f"--prefix={prefix}", "-q"]

@@ -23,6 +23,7 @@ def test_each_import_has_its_own_types(another_module):
         concept.use(module)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONCEPTS)
 def test_no_reference_leaks(name):
     """One leaked object per round would be 500 blocks; a first run fills the caches."""
