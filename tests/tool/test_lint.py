@@ -78,6 +78,11 @@ class TestEachRule:
 
 FONT = "typedef struct { PyObject_HEAD Face *face; } Font;\n"
 BOX = "typedef struct { PyObject_HEAD PyObject *names; } Box;\n"
+STATE = (
+    "typedef struct { PyObject *items; } State;\n"
+    "void fill(State *s) { s->items = PyList_New(0); PyList_Append(s->items, g()); }\n"
+    "void get(State *s) { use(PyList_GET_ITEM(s->items, 0)); }\n"
+)
 GET = "\nvoid get(Box *self, PyObject *key) { use(PyDict_GetItem(self->names, key)); }"
 
 # What real code looks like: each a rule, whether it must speak, and the code.
@@ -122,6 +127,16 @@ SPELLINGS = [
     ("mutable-static", True, "static struct Arena arena;\nvoid f(PyObject *self) { struct Arena *a = &arena; a->blocks++; }"),
     ("mutable-static", False, "static struct Arena *arena;\nvoid f(PyObject *self) { struct Arena *a = arena; a->blocks++; }"),
     ("mutable-static", True, "static struct Arena arena;\nvoid put(struct Arena *a) { a->blocks++; }\nvoid f(PyObject *self) { put(&arena); }"),
+    ("field-unlocked", False, FONT + "static Font *pool[9];\nFont *make(int n) { Font *f = pool[--n]; f->face = g(); return f; }"),
+    # What an object is at this place: a parameter that was replaced, a list of a local struct.
+    ("borrowed-reference", False, "void f(PyObject *self, PyObject *a) { a = PySequence_List(a); use(PyList_GET_ITEM(a, 0)); }"),
+    ("borrowed-reference", False, "void f(PyObject *self, PyObject *a) { if (!(a = PySequence_List(a))) return; use(PyList_GET_ITEM(a, 0)); }"),
+    ("borrowed-reference", True, "void f(PyObject *self, PyObject *a) { if (g()) a = PySequence_List(a); use(PyList_GET_ITEM(a, 0)); }"),
+    ("borrowed-reference", True, "void f(PyObject *self, PyObject *a) { use(PyList_GET_ITEM(a, 0)); a = PySequence_List(a); }"),
+    ("borrowed-reference", False, STATE + "void f(PyObject *self) { State s = {0}; fill(&s); get(&s); }"),
+    ("borrowed-reference", True, STATE + "State *kept;\nvoid f(PyObject *self) { kept = malloc(sizeof(State)); fill(kept); get(kept); }"),
+    ("borrowed-reference", False, "PyObject *f(PyObject *self, PyObject *args) { return g(PySequence_Fast_GET_ITEM(args, 0)); }"),
+    ("declaration-unguarded", False, "#ifdef Py_GIL_DISABLED\n#define SAY(m) PyUnstable_Module_SetGIL(m, Py_MOD_GIL_NOT_USED)\n#else\n#define SAY(m)\n#endif\nPyMODINIT_FUNC PyInit_a(void) { SAY(m); return m; }"),
     # A container that is complete when it is stored in a field.
     ("borrowed-reference", False, BOX + "int fill(Box *self) { PyObject *d = PyDict_New(); add(d); self->names = d; }" + GET),
     ("borrowed-reference", False, BOX + "int fill(Box *self) { self->names = PyDict_New(); }\nvoid add(Box *self) { PyDict_SetDefault(self->names, a, b); }" + GET),
@@ -207,6 +222,14 @@ def test_a_global_that_another_file_writes(source, tmp_path):
     source("void set(PyObject *self) { arena.blocks = 1; }\n", "set.c")
     assert rules_of(lint([str(tmp_path)])) == {"mutable-static"}
     source("void set(PyObject *self) { struct Arena arena; arena.blocks = 1; }\n", "set.c")
+    assert rules_of(lint([str(tmp_path)])) == set()
+
+
+def test_no_finding_in_what_only_exec_calls_by_a_qualified_name(source, tmp_path):
+    source(
+        "static int n;\nnamespace a { bool Start(PyObject *m) { n = 1; return true; } }\n", "a.cc"
+    )
+    source("PyMODINIT_FUNC PyInit_a() { return a::Start(m) ? m : nullptr; }\n", "module.cc")
     assert rules_of(lint([str(tmp_path)])) == set()
 
 

@@ -58,8 +58,8 @@ ROLES = {
 }  # fmt: skip
 # The role that a function's name suggests if its table is in another file.
 BY_NAME = (
-    (re.compile(r"\w*_(tp_)?dealloc|\w*_destructor|\w*_finali[sz]e|\w*_del"), "dealloc"),
-    (re.compile(r"\w*_(tp_)?traverse"), "traverse"),
+    (re.compile(r"\w*_(tp_)?[dD]ealloc|\w*_destructor|\w*_finali[sz]e|\w*_del"), "dealloc"),
+    (re.compile(r"\w*_(tp_)?[tT]raverse"), "traverse"),
     (re.compile(r"\w*_clear|clear_\w*state"), "clear"),
     (re.compile(r"\w*_(tp_)?new(_impl)?|\w*_alloc"), "new"),
     (re.compile(r"\w*_(tp_)?init(_impl)?|\w*___init__(_impl)?"), "init"),
@@ -171,11 +171,12 @@ class Function:
 
     def is_fresh(self, name: str, before: Node | None = None, depth: int = 0) -> bool:
         """Tell whether a variable is an object created here that no other thread has seen yet."""
+        values = self.values.get(name)
         if name in self.parameters:
             given = is_keywords(name) or name in self.fresh_parameters
-            return given and name not in self.values
-        values = self.values.get(name)
-        if values and before is not None and len(values) > 1:
+            if given or not values or before is None or not _replaces(values, before):
+                return given and not values
+        if values and before is not None:
             values = _reaching(values, before)
         if not values or depth > 6 or name in self.flow.statics:
             return False
@@ -190,6 +191,8 @@ class Function:
             return value.text != name and self.is_fresh(value.text, before, depth + 1)
         if value.kind == "new_expression":
             return True
+        if value.kind == "subscript_expression" and "--" in value.text:
+            return True  # taken from a list of free objects
         if value.kind == "conditional_expression":
             branches = (value.get("consequence"), value.get("alternative"))
             return all(
@@ -273,11 +276,16 @@ BRANCHES = (
 LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 
 
+def _replaces(values: list[Node], before: Node) -> bool:
+    """Tell whether one of a variable's values certainly replaces those before it, at a node."""
+    return any(v.start < before.start and _branch(v).contains(before) for v in values)
+
+
 def _reaching(values: list[Node], before: Node) -> list[Node]:
     """Return those of a variable's values that it may have at a node."""
     first = 0
     for number, value in enumerate(values):
-        if value.start < before.start and _branch(value).contains(before):
+        if _replaces([value], before):
             first = number
     loop = before.up(*LOOPS)
     while loop is not None and not loop.contains(values[first]):
@@ -443,8 +451,8 @@ class Source:
         return bool(
             FRESH.fullmatch(name)
             or FRESH.fullmatch(spelled)
-            or self.project.makes(str(self.path), name)
-            or (MAKES.fullmatch(name) and not name.startswith(("Py", "_Py")))
+            or self.project.makes(str(self.path), name.rpartition("::")[2])
+            or (MAKES.fullmatch(name.rpartition("::")[2]) and not name.startswith(("Py", "_Py")))
         )
 
     def cmake_declares(self) -> bool:
@@ -635,6 +643,22 @@ class Source:
                 self.takers[function.name] = "own"
             elif gives == "unlock" and not takes:
                 self.takers[function.name] = gives
+
+    def structs_of_variables(self) -> tuple[set[str], set[str]]:
+        """Return the structs of local variables, and those that are allocated or outlive a call."""
+        local, lasting = set(), set()
+        for node in self.nodes("sizeof_expression"):  # sizeof(Name) parses as one of a variable
+            lasting.add(struct_name(node.text.removeprefix("sizeof").strip("() ")))
+        for node in self.nodes("declaration", "field_declaration"):
+            of = node.get("type")
+            inside = node.up("function_definition") is not None and "static" not in _words(node)
+            if of is None:
+                continue
+            if not inside:
+                lasting.add(struct_name(of.text))
+            elif any("*" not in c.text.split("=")[0] for c in node.children if c is not of):
+                local.add(struct_name(of.text))
+        return local, lasting
 
     @cached_property
     def variables(self) -> list[Variable]:

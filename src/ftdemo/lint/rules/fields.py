@@ -20,6 +20,10 @@ SETTLED = re.compile(
     r"constant (after|once)|written by|guarded by:?\s*(?!.*(self|lock|mutex|section))",
     re.IGNORECASE,
 )
+# Methods of C++ containers and strings that change them.
+METHODS = re.compile(
+    r"insert\w*|emplace\w*|erase|clear|(push|pop)(_(back|front))?|resize|assign|append|swap|merge|extract"
+)
 STATE = re.compile(
     r"PyModule_GetState|PyType_GetModuleState|_?(get|find)_\w*state\w*|\w*_(get_)?(module_)?state"
 )
@@ -102,6 +106,10 @@ def _access(event: Event, function: Function) -> Access | None:
 def _handed_over(event: Event, function: Function) -> Node | None:
     """Return the field that a method passes to a function that changes what it points to."""
     source = function.source
+    called = event.node.get("function")
+    if called is not None and called.kind == "field_expression":  # a method of a C++ container
+        owner = called.get("argument") if METHODS.fullmatch(event.name) else None
+        return strip(owner) if owner is not None and owner.kind == "field_expression" else None
     if is_foreign_change(event, source):
         given = event.arguments[:1]
     else:

@@ -12,7 +12,7 @@ from ftdemo.lint.names import (
     REFERENCE_RETURNED,
 )
 from ftdemo.lint.rules.rule import Found, rule
-from ftdemo.lint.source import Function, Source, is_keywords, is_null, root_name
+from ftdemo.lint.source import Function, Source, is_keywords, is_null, root_name, struct_name
 from ftdemo.lint.tree import Node
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
@@ -30,7 +30,12 @@ def is_private(function: Function, container: Node, before: Node) -> bool:
     name = root_name(root)
     if inner.kind == "identifier" and function.is_fresh(inner.text, before):
         return True
-    if root != name:  # a field of an object that is created here
+    if root != name:  # a field of an object that is created here, or of a local variable
+        field = root.rpartition("->")[2]
+        struct = struct_name(function.flow.types.get(name) or function.parameters.get(name, ""))
+        project = function.source.project
+        if struct in project.automatic and field in project.own:
+            return True
         return function.is_fresh(name, before)
     return is_keywords(name) or function.is_fresh(name, before)
 
@@ -201,6 +206,8 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
                 root = function.flow.root(container)
                 if strip(container).text in fast or root in fast:
                     continue  # sequence-fast-unlocked
+                if root == "args" and event.name.startswith("PySequence_Fast"):
+                    continue  # the tuple of positional arguments
                 if is_private(function, container, event.node) or is_frozen(function, container):
                     continue
                 if function.locks_object(event.state, root):
