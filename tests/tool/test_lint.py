@@ -180,6 +180,49 @@ def test_cpp_classes_and_lock_guards_are_understood(source):
     assert result["not_analysed"] == []
 
 
+CPP_SPELLINGS = [
+    ("mutable-static", True, "static int n;\nclass A { void f() { n++; } };"),
+    ("mutable-static", False, "static std::mutex m;\nstatic int n;\nclass A { void f() { std::unique_lock<std::mutex> lock(m); n++; } };"),
+    ("mutable-static", False, "static std::mutex m;\nstatic int n;\nvoid A::f() { std::lock_guard lock{m}; n++; }"),
+    ("mutable-static", False, "static std::mutex m;\nstatic int n;\nvoid A::f() { m.lock(); n++; m.unlock(); }"),
+    ("mutable-static", True, "static std::mutex m;\nstatic int n;\nvoid f() { { std::scoped_lock lock(m); } n++; }"),
+    ("mutable-static", False, "static std::atomic<int> n{0};\nvoid f() { n++; n.store(1); }"),
+    ("mutable-static", False, "static thread_local int n;\nvoid f() { n++; }"),
+    ("mutable-static", False, "static std::once_flag once;\nstatic int n;\nvoid f() { std::call_once(once, [] { n = 1; }); }"),
+    ("mutable-static", True, "namespace a { namespace { int n; }\ntemplate <typename T> T f(T t) { n++; return t; } }"),
+    ("mutable-static", False, "static int n;\nPYBIND11_MODULE(acme, m, py::mod_gil_not_used()) { n = 1; }"),
+    ("mutable-static", True, 'static int n;\nPYBIND11_MODULE(acme, m, py::mod_gil_not_used()) { m.def("f", [] { n++; }); }'),
+    ("mutable-static", False, "static int n;\nvoid add(py::module_ &m) { n = 1; }"),
+    ("mutable-static", True, 'static int n;\nvoid g() { n++; }\nNB_MODULE(acme, m) { m.def("f", [] { g(); }); }'),
+    ("mutable-static", False, "static int n;\nvoid g() { n++; }\nNB_MODULE(acme, m) { g(); }"),
+    ("lock-unpaired", False, "bool f(W *w) { if (auto p = w->weak.lock()) { return true; } return false; }"),
+    ("lock-unpaired", True, "bool f(W *w) { w->m.lock(); if (g()) { return true; } w->m.unlock(); return false; }"),
+    ("python-while-detached", False, "void f() { { py::gil_scoped_release release; work(); } PyErr_Clear(); }"),
+    ("python-while-detached", True, "void f() { py::gil_scoped_release release; PyErr_Clear(); }"),
+    ("python-while-detached", True, "void f() { nb::gil_scoped_release release; Py_DECREF(a); }"),
+    ("python-while-detached", False, "void f() { py::gil_scoped_release release; { py::gil_scoped_acquire acquire; PyErr_Clear(); } work(); }"),
+    ("python-under-mutex", True, "void f() { std::lock_guard<std::mutex> lock(m); PyObject_Str(a); }"),
+    ("field-unlocked", True, "struct T { PyObject_HEAD std::vector<int> *v; };\nPyObject *push(T *self, PyObject *a) { self->v->push_back(1); return a; }"),
+    ("field-unlocked", False, "struct T { PyObject_HEAD std::vector<int> *v; };\nPyObject *size(T *self, PyObject *a) { self->v->size(); return a; }"),
+    ("gil-undeclared", True, "PYBIND11_MODULE(acme, m) { }"),
+    ("gil-undeclared", False, "PYBIND11_MODULE(acme, m, py::mod_gil_not_used()) { }"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "expected", "code"), CPP_SPELLINGS)
+def test_rule_on_cpp(rule, expected, code, source):
+    result = lint([source(code, "module.cpp")], select=[rule])
+    assert (rule in rules_of(result)) == expected
+    assert result["not_analysed"] == []
+
+
+def test_nanobind_declares_in_cmake(source):
+    path = source("NB_MODULE(acme, m) { }", "module.cpp")
+    assert rules_of(lint([path], select=["gil-undeclared"])) == {"gil-undeclared"}
+    source("nanobind_add_module(acme FREE_THREADED module.cpp)\n", "CMakeLists.txt")
+    assert rules_of(lint([path], select=["gil-undeclared"])) == set()
+
+
 CLINIC = """\
 typedef struct { PyObject_HEAD long count; } Counter;
 /*[clinic input]

@@ -139,10 +139,13 @@ def _sites(source: "Source", keys: dict[str, str], roles: dict[str, frozenset[st
                 fresh = tuple(_is_fresh(function, strip(a), event.node) for a in event.arguments)
             locked = bool(event.state.locks) or bool(function.clinic_locks)
             name = event.name.rpartition("::")[2]
-            sites.append(Site(keys.get(name, name), function.key, True, locked, fresh))
+            caller = "" if source.in_lambda(event.node) else function.key
+            sites.append(Site(keys.get(name, name), caller, True, locked, fresh))
     for node in source.nodes("identifier"):
         key = keys.get(node.text)
         parent = node.parent
+        while parent is not None and parent.kind == "qualified_identifier":
+            node, parent = parent, parent.parent
         if key is None or parent is None or node in seen:
             continue
         if parent.kind in {"function_declarator", "call_expression"} and parent.children[0] is node:
@@ -186,7 +189,7 @@ def _is_maker(function: "Function") -> bool:
 def _changed(function: "Function") -> dict[int, str]:
     """Return the parameters whose struct a function changes without a lock, and that struct."""
     names = [n for n, kind in function.parameters.items() if "*" in kind and "PyObject" not in kind]
-    changed = {}
+    changed: dict[int, str] = {}
     for event in function.events if names else ():
         if function.is_locked(event.state):
             continue
@@ -207,7 +210,8 @@ def _containers(source: "Source") -> tuple[set[str], set[str]]:
 
     All others are complete when they are stored, and no other code changes them.
     """
-    given, changed = set(), set()
+    given: set[str] = set()
+    changed: set[str] = set()
     for table, _, rows in source.tables:
         if table == "PyMemberDef":
             given |= {m[1] for row in rows if (m := OFFSET.search(row.text))}

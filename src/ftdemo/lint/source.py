@@ -71,6 +71,8 @@ HEAD = re.compile(r"\w*(PyObject|OBJECT|Object)\w*_HEAD|(struct )?(PyObject|PyVa
 BINDINGS = re.compile(
     r"^[ \t]*(?:PYBIND11_MODULE|NB_MODULE|BOOST_PYTHON_MODULE)\s*\(\s*(\w+)", re.MULTILINE
 )
+# A function that fills a module: the block after such a macro, or one with such a parameter.
+BINDING = re.compile(r"(PYBIND11|NB|BOOST_PYTHON)_MODULE$|\b(py|pybind11|nb|nanobind)::module_?\b")
 NOT_OBJECTS = {"PyObject", "void", "auto", "char", "int", ""}
 LOCKED_NAME = re.compile(r"(?i)\w*(_lock_?held|_locked|_unlocked|_nolock|_no_lock|_withlock)")
 
@@ -115,6 +117,13 @@ class Function:
     def events(self) -> list[Event]:
         """Its events in order."""
         return self.flow.events
+
+    @property
+    def later_events(self) -> list[Event]:
+        """Its events without those that only happen while the module is initialized."""
+        if not (self.during_init or "module_init" in self.roles):
+            return self.events
+        return [event for event in self.events if self.source.in_lambda(event.node)]
 
     @cached_property
     def values(self) -> dict[str, list[Node]]:
@@ -440,6 +449,10 @@ class Source:
         for kind in kinds:
             yield from self.tree.by_kind.get(kind, ())
 
+    def in_lambda(self, node: Node) -> bool:
+        """Tell whether a node is in a lambda, which runs later than the function around it."""
+        return self.is_cpp and node.up("lambda_expression") is not None
+
     def makes(self, call: Node) -> bool:
         """Tell whether a call returns an object that it just created."""
         name = called_name(call)
@@ -487,6 +500,8 @@ class Source:
         for node in self.nodes("declaration"):
             owner = node.parent
             while owner is not None and owner.kind in around:
+                if owner.kind == "ERROR" and self.is_cpp and "static" not in _words(node):
+                    break  # this may be a field of a class that does not parse
                 owner = owner.parent
             if owner is None or owner.kind != "translation_unit":
                 continue
@@ -572,6 +587,8 @@ class Source:
         if match:
             function.roles.add("module_init")
             self.modules.append((match[1], function.line))
+        elif any(BINDING.search(kind) for kind in (function.name, *function.parameters.values())):
+            function.roles.add("module_init")
         elif not function.roles:
             role = next((role for pattern, role in BY_NAME if pattern.fullmatch(function.name)), "")
             if role:

@@ -58,7 +58,7 @@ def accesses(source: Source) -> list[Access]:
 
 
 def _is_alone(function: Function) -> bool:
-    if function.alone or function.during_init:
+    if function.alone:
         return True
     roles = function.roles
     return bool(roles & ALONE) and not roles - ALONE - {"by name"}

@@ -193,10 +193,8 @@ locked(PyObject *self, PyObject *list)
 def borrowed_reference(source: Source) -> Iterator[Found]:
     """An object behind a borrowed reference may be freed before it is used or gets a strong reference."""
     for function in source.functions:
-        if function.during_init:
-            continue
         fast = _fast_sequences(function)
-        for event in function.events:
+        for event in function.later_events:
             if event.kind != "call" or event.name not in BORROWING:
                 continue
             if not event.arguments:
@@ -302,9 +300,9 @@ total(PyObject *self, PyObject *dict, PyObject *kwargs)
 def dict_next_unlocked(source: Source) -> Iterator[Found]:
     """PyDict_Next() takes no lock: it reads freed memory if another thread changes the dict."""
     for function in source.functions:
-        if function.during_init or function.roles & ENDING:
+        if function.roles & ENDING:
             continue
-        for event in function.events:
+        for event in function.later_events:
             if event.kind == "call" and event.name in {
                 "PyDict_Next",
                 "_PyDict_Next",
@@ -384,11 +382,9 @@ total(PyObject *self, PyObject *arg)
 def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
     """PySequence_Fast() returns a list itself, not a copy: another thread may change it during the loop."""
     for function in source.functions:
-        if function.during_init:
-            continue
         seen = set()
         fast = _fast_sequences(function)
-        for event in function.events:
+        for event in function.later_events:
             if event.kind != "call" or event.name not in FAST or not event.arguments:
                 continue
             name = strip(event.arguments[0]).text
