@@ -29,6 +29,9 @@ CASTING = re.compile(
 RETURNING = re.compile(r"Py_RETURN_\w+|Py_UNREACHABLE|\w*RETURN_NULL\w*")
 
 
+MOST_LOCKS = 50  # that may be held at one place
+
+
 class Lock(NamedTuple):
     """A lock that is held: its kind, the locked object, and where it was taken.
 
@@ -146,6 +149,8 @@ def merge(first: State | None, second: State | None) -> State | None:
                     same = twin
             merged.append(lock._replace(sure=lock.sure and same is not None and same.sure))
         merged += [lock._replace(sure=False) for lock in others.values()]
+        if len(merged) > MOST_LOCKS:
+            merged = [lock for lock in merged[:-MOST_LOCKS] if lock.sure] + merged[-MOST_LOCKS:]
         locks = tuple(merged)
     tests = first.tests
     if first.tests != second.tests:

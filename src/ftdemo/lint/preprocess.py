@@ -300,14 +300,9 @@ class _Reader:
             whole = " && ".join([*(f"!({other})" for other in said), *([text] if text else [])])
             said.append(text)
             first = self.line_of(opening.start())
-            before = dict(self.macros) if now is None else None
             self.inside.append(whole)
             piece, position, closing = self.block(opening.end(), live=live and now is not False)
             self.inside.pop()
-            if before is not None:
-                self.macros.update(
-                    {**self.macros, **{k: v for k, v in before.items() if k not in self.macros}}
-                )
             last = self.line_of(position)
             self.conditions.append(Condition(first, last, whole))
             branches.append((whole, piece, now))

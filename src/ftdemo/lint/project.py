@@ -331,18 +331,23 @@ def link(summaries: Sequence[Summary]) -> Project:
         called = any(site.is_call for site in sites[key])
         return frozenset() if called else those - {"by name"}
 
+    calls_of = defaultdict(set)
+    for key, those in sites.items():
+        for site in those:
+            calls_of[site.caller].add(key)
+
     def greatest(seeds: set[str], good: Callable[[Site], bool]) -> set[str]:
         """Return the functions that only good sites and other such functions call."""
         inside = {key for key in roles if sites.get(key) and not told(key)} | seeds
-        while True:
-            out = {
-                key
-                for key in inside - seeds
-                if not all(s.is_call and (good(s) or s.caller in inside) for s in sites[key])
-            }
-            if not out:
-                return inside
-            inside -= out
+        waiting = list(inside - seeds)
+        while waiting:
+            key = waiting.pop()
+            if key not in inside or key in seeds:
+                continue
+            if not all(s.is_call and (good(s) or s.caller in inside) for s in sites[key]):
+                inside.remove(key)
+                waiting += calls_of[key]
+        return inside
 
     init = {key for key in roles if told(key) & INIT}
     project.during_init = greatest(init, lambda _: False)
@@ -367,6 +372,7 @@ def apply(project: Project, source: "Source") -> None:
         told = project.roles.get(function.key)
         if told is not None:
             function.roles = (set() if "by name" in function.roles else function.roles) | told
+        function.escaped.clear()  # what is fresh depends on the project
         function.held = function.key in project.held
         fresh = project.fresh_arguments.get(function.key, [])
         function.fresh_parameters = {

@@ -1,7 +1,7 @@
 """A file as the rules see it: functions with their events, variables, structs, tables of slots."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -92,6 +92,7 @@ class Function:
         self.fresh_parameters: set[str] = set()  # every caller passes an object that it created
         self.alone = False  # called only where no other thread can have the object
         self.during_init = False  # called only while the module is initialized
+        self.escaped: dict[str, list[int]] = {}  # by variable: where others begin to see its object
         self.is_static = "static" in _words(node)
         self.line = source.line(node.start)
         self.end_line = source.line(node.end)
@@ -134,6 +135,8 @@ class Function:
             if event.kind == "write" and event.value is not None and target is not None:
                 if target.kind == "identifier" and not is_null(event.value):
                     found[target.text].append(strip(event.value))
+        for values in found.values():
+            values.sort(key=_start)
         return found
 
     @cached_property
@@ -183,7 +186,7 @@ class Function:
         values = self.values.get(name)
         if name in self.parameters:
             given = is_keywords(name) or name in self.fresh_parameters
-            if given or not values or before is None or not _replaces(values, before):
+            if given or not values or before is None or _replacing(values, before) is None:
                 return given and not values
         if values and before is not None:
             values = _reaching(values, before)
@@ -191,9 +194,11 @@ class Function:
             return False
         if name in self.source.globals and name not in self.flow.types:
             return False
-        return all(self._makes(value, name, before, depth) for value in values) and not (
-            self.escapes(name, before)
-        )
+        if not all(self._makes(value, name, before, depth) for value in values):
+            return False
+        limit = before.start if before is not None else self.body.end
+        escapes = self._escapes(name)
+        return bisect_left(escapes, values[0].start) == bisect_left(escapes, limit)
 
     def _makes(self, value: Node, name: str, before: Node | None, depth: int) -> bool:
         if value.kind == "identifier":
@@ -233,24 +238,27 @@ class Function:
                     found[strip(argument).text].append((event, event.arguments[0]))
         return found
 
-    def escapes(self, name: str, before: Node | None) -> bool:
-        """Tell whether a variable's object was stored somewhere, so that others see it, before a node."""
-        limit = before.start if before is not None else self.body.end
-        for event, into in self._put.get(name, ()):
-            if event.node.start >= limit:
-                continue
-            target = strip(into)
-            if event.kind == "call":
-                if target.text != name and not self.is_fresh(target.text, event.node, 5):
-                    return True
-            elif target.kind == "identifier":
-                if target.text in self.source.globals or target.text in self.flow.statics:
-                    return True
-            elif not self._is_helper(target):
-                base = root_name(self.flow.root(into))
-                if base != name and not self.is_fresh(base, event.node, 5):
-                    return True
-        return False
+    def _escapes(self, name: str) -> list[int]:
+        """Return where a variable's object is stored so that others see it."""
+        if name not in self.escaped:
+            self.escaped[name] = []  # for a cycle of variables
+            put = self._put.get(name, ())
+            self.escaped[name] = sorted(
+                e.node.start for e, into in put if self._shares(name, e, into)
+            )
+        return self.escaped[name]
+
+    def _shares(self, name: str, event: Event, into: Node) -> bool:
+        """Tell whether others can see what an event stores."""
+        target = strip(into)
+        if event.kind == "call":
+            return target.text != name and not self.is_fresh(target.text, event.node, 5)
+        if target.kind == "identifier":
+            return target.text in self.source.globals or target.text in self.flow.statics
+        if self._is_helper(target):
+            return False
+        base = root_name(self.flow.root(into))
+        return base != name and not self.is_fresh(base, event.node, 5)
 
     def _is_helper(self, target: Node) -> bool:
         """Tell whether a field belongs to a plain struct that a caller passed as working memory."""
@@ -285,29 +293,27 @@ BRANCHES = (
 LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 
 
-def _replaces(values: list[Node], before: Node) -> bool:
-    """Tell whether one of a variable's values certainly replaces those before it, at a node."""
-    return any(v.start < before.start and _branch(v).contains(before) for v in values)
+def _replacing(values: list[Node], before: Node) -> int | None:
+    """Return the number of the last of a variable's values that replaces those before it."""
+    for number in range(bisect_left(values, before.start, key=_start) - 1, -1, -1):
+        if _branch(values[number]).contains(before):
+            return number
+    return None
+
+
+def _start(node: Node) -> int:
+    return node.start
 
 
 def _reaching(values: list[Node], before: Node) -> list[Node]:
-    """Return those of a variable's values that it may have at a node."""
-    first = 0
-    for number, value in enumerate(values):
-        if _replaces([value], before):
-            first = number
+    """Return those of a variable's values, in the order of the text, that it may have at a node."""
+    first = _replacing(values, before) or 0
+    last = bisect_left(values, before.start, key=_start)
     loop = before.up(*LOOPS)
     while loop is not None and not loop.contains(values[first]):
-        outer = loop.up(*LOOPS)
-        if outer is None or outer.contains(values[first]):
-            break
-        loop = outer
-    again = loop if loop is not None and not loop.contains(values[first]) else None
-    return [
-        value
-        for value in values[first:]
-        if value.start < before.start or (again is not None and again.contains(value))
-    ]
+        last = max(last, bisect_left(values, loop.end, key=_start))  # of an earlier round
+        loop = loop.up(*LOOPS)
+    return values[first:last]
 
 
 def _branch(node: Node) -> Node:
@@ -438,6 +444,12 @@ class Source:
     def line(self, offset: int) -> int:
         """Return the line of an offset; lines count from 1."""
         return bisect_right(self.starts, offset)
+
+    def function_at(self, line: int) -> Function | None:
+        """Return the innermost function around a line."""
+        number = bisect_right(self.functions, line, key=lambda function: function.line)
+        near = self.functions[max(number - 20, 0) : number]
+        return next((f for f in reversed(near) if line <= f.end_line), None)
 
     def place(self, node: Node) -> tuple[int, int]:
         """Return the line and the column of a node in the file."""
@@ -625,9 +637,11 @@ class Source:
             match = CLINIC.match(comment.text) if "[clinic input]" in comment.text else None
             if match is None:
                 continue
-            below = range(comment.end_line, comment.end_line + 7)
-            function = next((f for f in self.functions if f.line in below), None)
-            if function is None or not function.name.endswith("_impl"):
+            number = bisect_left(self.functions, comment.end_line, key=lambda f: f.line)
+            function = self.functions[number] if number < len(self.functions) else None
+            if function is None or function.line > comment.end_line + 6:
+                continue
+            if not function.name.endswith("_impl"):
                 continue
             lines = [line.strip() for line in match[1].strip().splitlines()]
             name = next((line for line in lines if line and not line.startswith("@")), "")

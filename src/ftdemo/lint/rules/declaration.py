@@ -58,7 +58,7 @@ def gil_undeclared(source: Source) -> Iterator[Found]:
     if declares(source) or not source.modules:
         return
     for name, line in source.modules:
-        function = next((f for f in source.functions if f.line <= line <= f.end_line), None)
+        function = source.function_at(line)
         named = function.node.get("declarator") if function is not None else None
         yield Found(
             named if named is not None else source.tree.root,

@@ -1,6 +1,7 @@
 """Check fields of shared objects: filled, written, advanced or exposed without a lock."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -168,11 +169,10 @@ def _is_settled(source: Source, struct: str, field: str) -> bool:
     if node is None:
         return False
     first, last = source.line(node.start), source.line(node.end)
-    return any(
-        SETTLED.search(" ".join(comment.text.split()))
-        for comment in source.text.comments
-        if first - 1 <= comment.end_line <= last or comment.line == last
-    )
+    comments = source.text.comments
+    begin = bisect_left(comments, first - 1, key=lambda comment: comment.end_line)
+    end = bisect_right(comments, last, key=lambda comment: comment.line)
+    return any(SETTLED.search(" ".join(c.text.split())) for c in comments[begin:end])
 
 
 @rule(
