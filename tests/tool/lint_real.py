@@ -6,11 +6,11 @@ had a finding before, in themselves or in what they now call under the lock.
 """
 
 import re
+import subprocess
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterable
-from difflib import SequenceMatcher
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,13 +68,16 @@ def functions_of(finding: Finding, code: Code) -> set[str]:
     return {plain(name) for name in named}
 
 
-def moved(old: Path, new: Path) -> dict[int, int]:
-    """Map the lines of a file that are still in the new one to the lines there."""
+def changed_lines(old: Path, new: Path) -> set[int]:
+    """Return the lines of a file that are no longer in the new one."""
     if not new.is_file():
-        return {}
-    lines = ([x.strip() for x in p.read_text("latin-1").splitlines()] for p in (old, new))
-    blocks = SequenceMatcher(None, *lines, autojunk=False).get_matching_blocks()
-    return {a + i + 1: b + i + 1 for a, b, size in blocks for i in range(size)}
+        return set(range(1, len(old.read_bytes().splitlines()) + 1))
+    run = ["git", "diff", "--no-index", "-U0", "-w", "--no-color", str(old), str(new)]
+    text = subprocess.run(run, capture_output=True, check=False).stdout.decode("latin-1")
+    found = set()
+    for start, count in re.findall(r"^@@ -(\d+)(?:,(\d+))? ", text, re.MULTILINE):
+        found |= set(range(int(start), int(start) + int(count or 1)))
+    return found
 
 
 def message(finding: Finding) -> tuple[str, str, str]:
@@ -98,14 +101,13 @@ def compare(name: str, before: str, after: str, results: dict[str, Result]) -> I
     """Return a row of the table of pairs."""
     old, new = read(before), read(after)
     first, last = results[before]["findings"], results[after]["findings"]
-    lines = {
-        f["path"]: moved(Path(f["path"]), Path(after, Path(f["path"]).relative_to(before)))
-        for f in first
-    }
+    changes: dict[str, set[int]] = {}
+    for path in {f["path"] for f in first}:
+        changes[path] = changed_lines(Path(path), Path(after, Path(path).relative_to(before)))
     got = {plain(n) for n in new.locking} - {plain(n) for n in old.locking}
     got_all = set().union(*(reached(new, n) for n in new.locking if plain(n) in got))
     changed = [
-        f for f in first if f["line"] not in lines[f["path"]] or functions_of(f, old) & got_all
+        f for f in first if f["line"] in changes[f["path"]] or functions_of(f, old) & got_all
     ]
     there = {message(f) for f in last}
     gone = [f for f in changed if message(f) not in there]

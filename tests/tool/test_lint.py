@@ -78,6 +78,11 @@ class TestEachRule:
 
 FONT = "typedef struct { PyObject_HEAD Face *face; } Font;\n"
 BOX = "typedef struct { PyObject_HEAD PyObject *names; } Box;\n"
+STATE = (
+    "typedef struct { PyObject *items; } State;\n"
+    "void fill(State *s) { s->items = PyList_New(0); PyList_Append(s->items, g()); }\n"
+    "void get(State *s) { use(PyList_GET_ITEM(s->items, 0)); }\n"
+)
 GET = "\nvoid get(Box *self, PyObject *key) { use(PyDict_GetItem(self->names, key)); }"
 
 # Typical real code: the rule, whether it must report the code, and the code.
@@ -122,6 +127,16 @@ SPELLINGS = [
     ("mutable-static", True, "static struct Arena arena;\nvoid f(PyObject *self) { struct Arena *a = &arena; a->blocks++; }"),
     ("mutable-static", False, "static struct Arena *arena;\nvoid f(PyObject *self) { struct Arena *a = arena; a->blocks++; }"),
     ("mutable-static", True, "static struct Arena arena;\nvoid put(struct Arena *a) { a->blocks++; }\nvoid f(PyObject *self) { put(&arena); }"),
+    ("field-unlocked", False, FONT + "static Font *pool[9];\nFont *make(int n) { Font *f = pool[--n]; f->face = g(); return f; }"),
+    # What an object is at this place: a parameter that was replaced, a list of a local struct.
+    ("borrowed-reference", False, "void f(PyObject *self, PyObject *a) { a = PySequence_List(a); use(PyList_GET_ITEM(a, 0)); }"),
+    ("borrowed-reference", False, "void f(PyObject *self, PyObject *a) { if (!(a = PySequence_List(a))) return; use(PyList_GET_ITEM(a, 0)); }"),
+    ("borrowed-reference", True, "void f(PyObject *self, PyObject *a) { if (g()) a = PySequence_List(a); use(PyList_GET_ITEM(a, 0)); }"),
+    ("borrowed-reference", True, "void f(PyObject *self, PyObject *a) { use(PyList_GET_ITEM(a, 0)); a = PySequence_List(a); }"),
+    ("borrowed-reference", False, STATE + "void f(PyObject *self) { State s = {0}; fill(&s); get(&s); }"),
+    ("borrowed-reference", True, STATE + "State *kept;\nvoid f(PyObject *self) { kept = malloc(sizeof(State)); fill(kept); get(kept); }"),
+    ("borrowed-reference", False, "PyObject *f(PyObject *self, PyObject *args) { return g(PySequence_Fast_GET_ITEM(args, 0)); }"),
+    ("declaration-unguarded", False, "#ifdef Py_GIL_DISABLED\n#define SAY(m) PyUnstable_Module_SetGIL(m, Py_MOD_GIL_NOT_USED)\n#else\n#define SAY(m)\n#endif\nPyMODINIT_FUNC PyInit_a(void) { SAY(m); return m; }"),
     # A container that is complete when it is stored in a field.
     ("borrowed-reference", False, BOX + "int fill(Box *self) { PyObject *d = PyDict_New(); add(d); self->names = d; }" + GET),
     ("borrowed-reference", False, BOX + "int fill(Box *self) { self->names = PyDict_New(); }\nvoid add(Box *self) { PyDict_SetDefault(self->names, a, b); }" + GET),
@@ -163,6 +178,49 @@ def test_cpp_classes_and_lock_guards_are_understood(source):
     found = {(finding["rule"], finding["line"]) for finding in result["findings"]}
     assert found == {("mutable-static", 5), ("python-under-mutex", 15)}
     assert result["not_analysed"] == []
+
+
+CPP_SPELLINGS = [
+    ("mutable-static", True, "static int n;\nclass A { void f() { n++; } };"),
+    ("mutable-static", False, "static std::mutex m;\nstatic int n;\nclass A { void f() { std::unique_lock<std::mutex> lock(m); n++; } };"),
+    ("mutable-static", False, "static std::mutex m;\nstatic int n;\nvoid A::f() { std::lock_guard lock{m}; n++; }"),
+    ("mutable-static", False, "static std::mutex m;\nstatic int n;\nvoid A::f() { m.lock(); n++; m.unlock(); }"),
+    ("mutable-static", True, "static std::mutex m;\nstatic int n;\nvoid f() { { std::scoped_lock lock(m); } n++; }"),
+    ("mutable-static", False, "static std::atomic<int> n{0};\nvoid f() { n++; n.store(1); }"),
+    ("mutable-static", False, "static thread_local int n;\nvoid f() { n++; }"),
+    ("mutable-static", False, "static std::once_flag once;\nstatic int n;\nvoid f() { std::call_once(once, [] { n = 1; }); }"),
+    ("mutable-static", True, "namespace a { namespace { int n; }\ntemplate <typename T> T f(T t) { n++; return t; } }"),
+    ("mutable-static", False, "static int n;\nPYBIND11_MODULE(acme, m, py::mod_gil_not_used()) { n = 1; }"),
+    ("mutable-static", True, 'static int n;\nPYBIND11_MODULE(acme, m, py::mod_gil_not_used()) { m.def("f", [] { n++; }); }'),
+    ("mutable-static", False, "static int n;\nvoid add(py::module_ &m) { n = 1; }"),
+    ("mutable-static", True, 'static int n;\nvoid g() { n++; }\nNB_MODULE(acme, m) { m.def("f", [] { g(); }); }'),
+    ("mutable-static", False, "static int n;\nvoid g() { n++; }\nNB_MODULE(acme, m) { g(); }"),
+    ("lock-unpaired", False, "bool f(W *w) { if (auto p = w->weak.lock()) { return true; } return false; }"),
+    ("lock-unpaired", True, "bool f(W *w) { w->m.lock(); if (g()) { return true; } w->m.unlock(); return false; }"),
+    ("python-while-detached", False, "void f() { { py::gil_scoped_release release; work(); } PyErr_Clear(); }"),
+    ("python-while-detached", True, "void f() { py::gil_scoped_release release; PyErr_Clear(); }"),
+    ("python-while-detached", True, "void f() { nb::gil_scoped_release release; Py_DECREF(a); }"),
+    ("python-while-detached", False, "void f() { py::gil_scoped_release release; { py::gil_scoped_acquire acquire; PyErr_Clear(); } work(); }"),
+    ("python-under-mutex", True, "void f() { std::lock_guard<std::mutex> lock(m); PyObject_Str(a); }"),
+    ("field-unlocked", True, "struct T { PyObject_HEAD std::vector<int> *v; };\nPyObject *push(T *self, PyObject *a) { self->v->push_back(1); return a; }"),
+    ("field-unlocked", False, "struct T { PyObject_HEAD std::vector<int> *v; };\nPyObject *size(T *self, PyObject *a) { self->v->size(); return a; }"),
+    ("gil-undeclared", True, "PYBIND11_MODULE(acme, m) { }"),
+    ("gil-undeclared", False, "PYBIND11_MODULE(acme, m, py::mod_gil_not_used()) { }"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("rule", "expected", "code"), CPP_SPELLINGS)
+def test_rule_on_cpp(rule, expected, code, source):
+    result = lint([source(code, "module.cpp")], select=[rule])
+    assert (rule in rules_of(result)) == expected
+    assert result["not_analysed"] == []
+
+
+def test_nanobind_declares_in_cmake(source):
+    path = source("NB_MODULE(acme, m) { }", "module.cpp")
+    assert rules_of(lint([path], select=["gil-undeclared"])) == {"gil-undeclared"}
+    source("nanobind_add_module(acme FREE_THREADED module.cpp)\n", "CMakeLists.txt")
+    assert rules_of(lint([path], select=["gil-undeclared"])) == set()
 
 
 CLINIC = """\
@@ -207,6 +265,14 @@ def test_a_global_that_another_file_writes(source, tmp_path):
     source("void set(PyObject *self) { arena.blocks = 1; }\n", "set.c")
     assert rules_of(lint([str(tmp_path)])) == {"mutable-static"}
     source("void set(PyObject *self) { struct Arena arena; arena.blocks = 1; }\n", "set.c")
+    assert rules_of(lint([str(tmp_path)])) == set()
+
+
+def test_no_finding_in_what_only_exec_calls_by_a_qualified_name(source, tmp_path):
+    source(
+        "static int n;\nnamespace a { bool Start(PyObject *m) { n = 1; return true; } }\n", "a.cc"
+    )
+    source("PyMODINIT_FUNC PyInit_a() { return a::Start(m) ? m : nullptr; }\n", "module.cc")
     assert rules_of(lint([str(tmp_path)])) == set()
 
 

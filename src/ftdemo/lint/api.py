@@ -1,7 +1,7 @@
 """Find hazards in files: read many files in parallel, and join the results."""
 
 import gc
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -254,7 +254,7 @@ def _check(source: Source, names: list[str], config: Config) -> Report:
         rule = RULES[name]
         for found in rule.check(source):
             line, column = source.place(found.node)
-            function = next((f for f in source.functions if f.line <= line <= f.end_line), None)
+            function = source.function_at(line)
             finding: Finding = {
                 "rule": name,
                 "severity": found.severity or rule.severity,
@@ -285,13 +285,17 @@ def _suppress(
     source: Source, findings: list[Finding], chosen: list[str]
 ) -> tuple[list[Finding], int]:
     ignores = suppression.ignores(source.text.comments)
+    covering: dict[int, list[suppression.Ignore]] = defaultdict(list)
+    for each in ignores:
+        for line in range(each.first, each.last + 1):
+            covering[line].append(each)
     used: set[suppression.Ignore] = set()
     kept = []
     for finding in findings:
-        line, end = finding["line"], finding["end_line"]
-        covering = [i for i in ignores if i.covers(finding["rule"], line, end)]
-        used.update(covering)
-        if not covering:
+        near = covering[finding["line"]] + covering[finding["end_line"]]
+        those = [each for each in near if not each.rules or finding["rule"] in each.rules]
+        used.update(those)
+        if not those:
             kept.append(finding)
     suppressed = len(findings) - len(kept)
     for each in ignores:

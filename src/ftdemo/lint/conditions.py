@@ -35,10 +35,11 @@ PRECEDENCE = {
 
 
 class Macro(NamedTuple):
-    """A macro: its parameters (None for an object-like macro), and its body."""
+    """A macro: its parameters (None for an object-like macro), its body, and its condition."""
 
     parameters: tuple[str, ...] | None
     body: str
+    guard: str = ""
 
 
 class UndecidedError(Exception):

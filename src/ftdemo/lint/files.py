@@ -24,6 +24,7 @@ CPP = {".cc", ".cpp", ".cxx", ".c++", ".hh", ".hpp", ".hxx", ".h++", ".ipp", ".t
 IS_CPP = re.compile(
     r"^\s*(class\s+\w+[^;]*\{|template\s*<|namespace\s+\w+\s*\{|using\s+\w+)|\bstd::", re.MULTILINE
 )
+COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 BUILT = re.compile(
     r"build(_.*|-.*)?|dist|_skbuild|cmake-build.*|node_modules|__pycache__|\..*|.*\.egg-info|venv|site-packages"
 )
@@ -78,7 +79,7 @@ def is_cpp(path: Path, text: str) -> bool:
     """Tell whether a file is C++: by its suffix, or for a header, by its text."""
     if path.suffix in CPP:
         return True
-    return path.suffix == ".h" and bool(IS_CPP.search(text)) and "PyObject *\n" not in text[:20_000]
+    return path.suffix == ".h" and bool(IS_CPP.search(COMMENT.sub("", text)))
 
 
 def find(paths: Sequence[str]) -> tuple[list[File], list[LeftOut]]:

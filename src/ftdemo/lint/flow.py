@@ -29,6 +29,9 @@ CASTING = re.compile(
 RETURNING = re.compile(r"Py_RETURN_\w+|Py_UNREACHABLE|\w*RETURN_NULL\w*")
 
 
+MOST_LOCKS = 50  # that may be held at one place
+
+
 class Lock(NamedTuple):
     """A lock that is held: its kind, the locked object, and where it was taken.
 
@@ -51,7 +54,10 @@ class Test(NamedTuple):
 
 
 class State(NamedTuple):
-    """The state at one place: locks, tests, and whether the thread is detached (2: certainly)."""
+    """The state at one place: locks, tests, and whether the thread is detached.
+
+    detached: 0: no, 1: perhaps, 2: yes, 3: yes, up to the end of the block (C++).
+    """
 
     locks: tuple[Lock, ...] = ()
     detached: int = 0
@@ -143,6 +149,8 @@ def merge(first: State | None, second: State | None) -> State | None:
                     same = twin
             merged.append(lock._replace(sure=lock.sure and same is not None and same.sure))
         merged += [lock._replace(sure=False) for lock in others.values()]
+        if len(merged) > MOST_LOCKS:
+            merged = [lock for lock in merged[:-MOST_LOCKS] if lock.sure] + merged[-MOST_LOCKS:]
         locks = tuple(merged)
     tests = first.tests
     if first.tests != second.tests:
@@ -291,10 +299,13 @@ class Flow:
         return self.expression(node, state_or_none)
 
     def compound_statement(self, node: Node, state: State | None) -> State | None:
+        before = state
         for child in node.children:
             state = self.statement(child, state)
         if state is None:
             return None
+        if before is not None and any(_scoped_gil(child) for child in node.children):
+            state = state._replace(detached=before.detached)
         ended = [lock for lock in state.locks if lock.kind == "scoped" and lock.block is node]
         return state._replace(locks=tuple(lock for lock in state.locks if lock not in ended))
 
@@ -469,6 +480,9 @@ class Flow:
         if state is None:
             return None
         of = node.get("type")
+        gil = _scoped_gil(node)
+        if gil:
+            state = state._replace(detached=3 if gil == "release" else 0)
         scoped = of is not None and SCOPED_LOCK.search(of.text)
         for child in node.children:
             if child.kind == "init_declarator":
@@ -661,8 +675,9 @@ class Flow:
             return self.takers[name]
         function = node.get("function")
         if function is not None and function.kind == "field_expression":
+            used = node.parent is not None and node.parent.kind != "expression_statement"
             if not arguments and name in {"lock", "try_lock", "lock_shared"}:
-                return "method"
+                return "method" if name == "try_lock" or not used else ""  # weak_ptr::lock()
             if not arguments and name in {"unlock", "unlock_shared"}:
                 return "unlock"
             return ""
@@ -700,6 +715,13 @@ class Flow:
             if event.kind == "call" and event.name == "PyGILState_Ensure":
                 return event.state.detached > 0
         return False
+
+
+def _scoped_gil(node: Node) -> str:
+    """Return release or acquire for a declaration of pybind11's or nanobind's guards, or ""."""
+    of = node.get("type") if node.kind == "declaration" else None
+    match = re.search(r"\bgil_scoped_(release|acquire)$", of.text) if of is not None else None
+    return match[1] if match else ""
 
 
 def call_arguments(node: Node) -> list[Node]:

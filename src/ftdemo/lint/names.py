@@ -250,7 +250,7 @@ DEFINITIONS = re.compile(
 CALLS = re.compile(r"_?PyObject_(Call\w*|Vectorcall\w*)")
 A_TYPE = re.compile(r"\w*[Tt]ype\b|\w*_TYPE\b|cls")
 MAKES = re.compile(
-    r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|(?:new|create|alloc|make)[A-Z]\w*"
+    r"(?i)(?:\w*_)?(?:new|create|alloc|make|copy|clone|dup|build)(?:_\w+)?|_?(?:new|create|alloc|make)[A-Z]\w*"
 )
 # Verbs in the names of C library functions that change their argument.
 _VERBS = (

@@ -215,6 +215,7 @@ class _Reader:
         self.directives = list(DIRECTIVE.finditer(text))
         self.next = 0
         self.depth = 0
+        self.inside: list[str] = []  # the conditions around the directive that is read
         self.starts = [0]
         for match in re.finditer("\n", text):
             self.starts.append(match.end())
@@ -276,7 +277,7 @@ class _Reader:
             names = tuple(p.strip() for p in parameters[1:-1].split(",") if p.strip())
         if name in self.macros and len(self.macros[name].body) > len(body) and not body:
             return  # the other branch of an unknown condition
-        self.macros[name] = Macro(names, body)
+        self.macros[name] = Macro(names, body, " && ".join(self.inside))
 
     def conditional(self, directive: re.Match[str], *, live: bool) -> tuple[str, int]:
         """Read an #if up to its #endif."""
@@ -299,12 +300,9 @@ class _Reader:
             whole = " && ".join([*(f"!({other})" for other in said), *([text] if text else [])])
             said.append(text)
             first = self.line_of(opening.start())
-            before = dict(self.macros) if now is None else None
+            self.inside.append(whole)
             piece, position, closing = self.block(opening.end(), live=live and now is not False)
-            if before is not None:
-                self.macros.update(
-                    {**self.macros, **{k: v for k, v in before.items() if k not in self.macros}}
-                )
+            self.inside.pop()
             last = self.line_of(position)
             self.conditions.append(Condition(first, last, whole))
             branches.append((whole, piece, now))

@@ -39,7 +39,10 @@ class Summary(NamedTuple):
     fields: dict[str, dict[str, str]]  # of structs: safe, object, pointer, inline or value
     makers: set[str]  # functions that return an object that they just created
     changers: dict[str, dict[int, str]]  # functions: the parameters whose struct they change
-    unsettled: set[str]  # fields whose containers others may have, or that are changed when shared
+    given_away: set[str]  # fields whose containers others may have
+    changed: set[str]  # fields whose containers are changed after they were stored
+    local: set[str]  # structs of local variables
+    lasting: set[str]  # structs that are allocated, or that outlive a call
     globals: set[str]  # variables that other files may write
     externs: set[str]  # variables of other files, which this file declares
     takers: dict[str, str]  # functions that take or release a lock
@@ -58,9 +61,9 @@ class Project:
         self.fields: dict[str, dict[str, str]] = {}
         self.makers: set[str] = set()
         self.changers: dict[str, dict[int, str]] = {}
-        self.settled: set[str] = (
-            set()
-        )  # fields whose containers are complete before they are shared
+        self.own: set[str] = set()  # fields whose containers no other code has
+        self.settled: set[str] = set()  # of these, those that are complete when they are stored
+        self.automatic: set[str] = set()  # structs that exist only as local variables
         self.globals: set[str] = set()
         self.takers: dict[str, str] = {}
         self.fresh_arguments: dict[str, list[bool]] = {}
@@ -112,7 +115,8 @@ def summarize(source: "Source", *, declares: bool) -> Summary:
         fields,
         source.project.makers,
         {f.key: changed for f in source.functions if (changed := _changed(f))},
-        _unsettled(source),
+        *_containers(source),
+        *source.structs_of_variables(),
         {v.name for v in source.globals.values() if not (v.is_static or v.is_const or v.is_safe)},
         source.externs,
         takers,
@@ -134,10 +138,14 @@ def _sites(source: "Source", keys: dict[str, str], roles: dict[str, frozenset[st
             if event.name in keys or not event.name.startswith(("Py", "_Py")):
                 fresh = tuple(_is_fresh(function, strip(a), event.node) for a in event.arguments)
             locked = bool(event.state.locks) or bool(function.clinic_locks)
-            sites.append(Site(keys.get(event.name, event.name), function.key, True, locked, fresh))
+            name = event.name.rpartition("::")[2]
+            caller = "" if source.in_lambda(event.node) else function.key
+            sites.append(Site(keys.get(name, name), caller, True, locked, fresh))
     for node in source.nodes("identifier"):
         key = keys.get(node.text)
         parent = node.parent
+        while parent is not None and parent.kind == "qualified_identifier":
+            node, parent = parent, parent.parent
         if key is None or parent is None or node in seen:
             continue
         if parent.kind in {"function_declarator", "call_expression"} and parent.children[0] is node:
@@ -181,7 +189,7 @@ def _is_maker(function: "Function") -> bool:
 def _changed(function: "Function") -> dict[int, str]:
     """Return the parameters whose struct a function changes without a lock, and that struct."""
     names = [n for n, kind in function.parameters.items() if "*" in kind and "PyObject" not in kind]
-    changed = {}
+    changed: dict[int, str] = {}
     for event in function.events if names else ():
         if function.is_locked(event.state):
             continue
@@ -197,16 +205,16 @@ def _changed(function: "Function") -> dict[int, str]:
     return changed
 
 
-def _unsettled(source: "Source") -> set[str]:
-    """Return the fields whose container may change after other threads can see it.
+def _containers(source: "Source") -> tuple[set[str], set[str]]:
+    """Return the fields whose containers other code may have, and those that are changed later.
 
-    All others are complete when they are stored: no code of the project changes them or gives them
-    away.
+    All others are complete when they are stored, and no other code changes them.
     """
-    found = set()
+    given: set[str] = set()
+    changed: set[str] = set()
     for table, _, rows in source.tables:
         if table == "PyMemberDef":
-            found |= {m[1] for row in rows if (m := OFFSET.search(row.text))}
+            given |= {m[1] for row in rows if (m := OFFSET.search(row.text))}
     for function in source.functions:
         stored: dict[str, str] = {}  # variables, and the fields that they were stored in
         for event in function.events:
@@ -218,15 +226,17 @@ def _unsettled(source: "Source") -> set[str]:
                 if "PyObject" in function.flow.types.get(value.text, ""):
                     stored[value.text] = field.text
                 if not _is_complete(function, value, event.node):
-                    found.add(field.text)
+                    given.add(field.text)
             elif event.kind == "call" and not READS.fullmatch(event.name):
-                for argument in event.arguments:
-                    if not function.is_fresh(strip(argument).text, event.node):
-                        found.add(_given_away(function, argument))
-                        found.add(stored.get(strip(argument).text, ""))
+                for number, argument in enumerate(event.arguments):
+                    if function.is_fresh(strip(argument).text, event.node):
+                        continue
+                    found = changed if not number and WRITES.fullmatch(event.name) else given
+                    found.add(_given_away(function, argument))
+                    found.add(stored.get(strip(argument).text, ""))
             elif event.kind == "return" and event.value is not None:
-                found.add(_given_away(function, event.value))
-    return found
+                given.add(_given_away(function, event.value))
+    return given, changed
 
 
 def _given_away(function: "Function", node: Node) -> str:
@@ -242,6 +252,10 @@ READS = re.compile(
     r"PyDict_(Get\w*|SetDefault\w*|Next|Size|Contains\w*|Keys|Values|Items|Copy|Check\w*)|PyDictProxy_New"
     r"|PyList_(GET_\w+|Get\w+|Size|AsTuple|Check\w*)|PyTuple_\w+|_?Py_(X?DECREF|CLEAR|VISIT|X?INCREF|TYPE)"
     r"|PySet_(Contains|Size)|PySequence_(Contains|Size|Length|Tuple|List)|assert|PyObject_Size"
+)
+WRITES = re.compile(
+    r"PyDict_(SetItem\w*|DelItem\w*|Clear|Pop\w*|Update|Merge)|PySet_(Add|Discard|Clear)"
+    r"|PyList_(Append|Insert|SetItem|SET_ITEM|SetSlice|Sort|Reverse|Clear)"
 )
 OFFSET = re.compile(r"offsetof\s*\([^,]*,\s*(\w+)")
 
@@ -282,10 +296,13 @@ def link(summaries: Sequence[Summary]) -> Project:
         project.fields.update(summary.fields)
         project.makers |= summary.makers
         project.changers.update(summary.changers)
-        project.settled |= {name for fields in summary.fields.values() for name in fields}
+        project.own |= {name for fields in summary.fields.values() for name in fields}
         project.takers.update(summary.takers)
         project.any_declares = project.any_declares or summary.declares
-    project.settled -= {name for summary in summaries for name in summary.unsettled}
+    project.own -= {name for summary in summaries for name in summary.given_away}
+    project.settled = project.own - {name for summary in summaries for name in summary.changed}
+    project.automatic = {name for summary in summaries for name in summary.local}
+    project.automatic -= {name for summary in summaries for name in summary.lasting}
     externs = {name for summary in summaries for name in summary.externs}
     project.globals = {name for summary in summaries for name in summary.globals} & externs
     for summary in summaries:
@@ -314,18 +331,23 @@ def link(summaries: Sequence[Summary]) -> Project:
         called = any(site.is_call for site in sites[key])
         return frozenset() if called else those - {"by name"}
 
+    calls_of = defaultdict(set)
+    for key, those in sites.items():
+        for site in those:
+            calls_of[site.caller].add(key)
+
     def greatest(seeds: set[str], good: Callable[[Site], bool]) -> set[str]:
         """Return the functions that only good sites and other such functions call."""
         inside = {key for key in roles if sites.get(key) and not told(key)} | seeds
-        while True:
-            out = {
-                key
-                for key in inside - seeds
-                if not all(s.is_call and (good(s) or s.caller in inside) for s in sites[key])
-            }
-            if not out:
-                return inside
-            inside -= out
+        waiting = list(inside - seeds)
+        while waiting:
+            key = waiting.pop()
+            if key not in inside or key in seeds:
+                continue
+            if not all(s.is_call and (good(s) or s.caller in inside) for s in sites[key]):
+                inside.remove(key)
+                waiting += calls_of[key]
+        return inside
 
     init = {key for key in roles if told(key) & INIT}
     project.during_init = greatest(init, lambda _: False)
@@ -350,6 +372,7 @@ def apply(project: Project, source: "Source") -> None:
         told = project.roles.get(function.key)
         if told is not None:
             function.roles = (set() if "by name" in function.roles else function.roles) | told
+        function.escaped.clear()  # what is fresh depends on the project
         function.held = function.key in project.held
         fresh = project.fresh_arguments.get(function.key, [])
         function.fresh_parameters = {

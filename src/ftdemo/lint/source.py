@@ -1,7 +1,7 @@
 """A file as the rules see it: functions with their events, variables, structs, tables of slots."""
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -58,8 +58,8 @@ ROLES = {
 }  # fmt: skip
 # The role that a function's name suggests if its table is in another file.
 BY_NAME = (
-    (re.compile(r"\w*_(tp_)?dealloc|\w*_destructor|\w*_finali[sz]e|\w*_del"), "dealloc"),
-    (re.compile(r"\w*_(tp_)?traverse"), "traverse"),
+    (re.compile(r"\w*_(tp_)?[dD]ealloc|\w*_destructor|\w*_finali[sz]e|\w*_del"), "dealloc"),
+    (re.compile(r"\w*_(tp_)?[tT]raverse"), "traverse"),
     (re.compile(r"\w*_clear|clear_\w*state"), "clear"),
     (re.compile(r"\w*_(tp_)?new(_impl)?|\w*_alloc"), "new"),
     (re.compile(r"\w*_(tp_)?init(_impl)?|\w*___init__(_impl)?"), "init"),
@@ -71,6 +71,8 @@ HEAD = re.compile(r"\w*(PyObject|OBJECT|Object)\w*_HEAD|(struct )?(PyObject|PyVa
 BINDINGS = re.compile(
     r"^[ \t]*(?:PYBIND11_MODULE|NB_MODULE|BOOST_PYTHON_MODULE)\s*\(\s*(\w+)", re.MULTILINE
 )
+# A function that fills a module: the block after such a macro, or one with such a parameter.
+BINDING = re.compile(r"(PYBIND11|NB|BOOST_PYTHON)_MODULE$|\b(py|pybind11|nb|nanobind)::module_?\b")
 NOT_OBJECTS = {"PyObject", "void", "auto", "char", "int", ""}
 LOCKED_NAME = re.compile(r"(?i)\w*(_lock_?held|_locked|_unlocked|_nolock|_no_lock|_withlock)")
 
@@ -90,6 +92,7 @@ class Function:
         self.fresh_parameters: set[str] = set()  # every caller passes an object that it created
         self.alone = False  # called only where no other thread can have the object
         self.during_init = False  # called only while the module is initialized
+        self.escaped: dict[str, list[int]] = {}  # by variable: where others begin to see its object
         self.is_static = "static" in _words(node)
         self.line = source.line(node.start)
         self.end_line = source.line(node.end)
@@ -116,6 +119,13 @@ class Function:
         """Its events in order."""
         return self.flow.events
 
+    @property
+    def later_events(self) -> list[Event]:
+        """Its events without those that only happen while the module is initialized."""
+        if not (self.during_init or "module_init" in self.roles):
+            return self.events
+        return [event for event in self.events if self.source.in_lambda(event.node)]
+
     @cached_property
     def values(self) -> dict[str, list[Node]]:
         """The values that each local variable is assigned, except NULL and 0."""
@@ -125,6 +135,8 @@ class Function:
             if event.kind == "write" and event.value is not None and target is not None:
                 if target.kind == "identifier" and not is_null(event.value):
                     found[target.text].append(strip(event.value))
+        for values in found.values():
+            values.sort(key=_start)
         return found
 
     @cached_property
@@ -171,25 +183,30 @@ class Function:
 
     def is_fresh(self, name: str, before: Node | None = None, depth: int = 0) -> bool:
         """Tell whether a variable is an object created here that no other thread has seen yet."""
+        values = self.values.get(name)
         if name in self.parameters:
             given = is_keywords(name) or name in self.fresh_parameters
-            return given and name not in self.values
-        values = self.values.get(name)
-        if values and before is not None and len(values) > 1:
+            if given or not values or before is None or _replacing(values, before) is None:
+                return given and not values
+        if values and before is not None:
             values = _reaching(values, before)
         if not values or depth > 6 or name in self.flow.statics:
             return False
         if name in self.source.globals and name not in self.flow.types:
             return False
-        return all(self._makes(value, name, before, depth) for value in values) and not (
-            self.escapes(name, before)
-        )
+        if not all(self._makes(value, name, before, depth) for value in values):
+            return False
+        limit = before.start if before is not None else self.body.end
+        escapes = self._escapes(name)
+        return bisect_left(escapes, values[0].start) == bisect_left(escapes, limit)
 
     def _makes(self, value: Node, name: str, before: Node | None, depth: int) -> bool:
         if value.kind == "identifier":
             return value.text != name and self.is_fresh(value.text, before, depth + 1)
         if value.kind == "new_expression":
             return True
+        if value.kind == "subscript_expression" and "--" in value.text:
+            return True  # taken from a list of free objects
         if value.kind == "conditional_expression":
             branches = (value.get("consequence"), value.get("alternative"))
             return all(
@@ -221,24 +238,27 @@ class Function:
                     found[strip(argument).text].append((event, event.arguments[0]))
         return found
 
-    def escapes(self, name: str, before: Node | None) -> bool:
-        """Tell whether a variable's object was stored somewhere, so that others see it, before a node."""
-        limit = before.start if before is not None else self.body.end
-        for event, into in self._put.get(name, ()):
-            if event.node.start >= limit:
-                continue
-            target = strip(into)
-            if event.kind == "call":
-                if target.text != name and not self.is_fresh(target.text, event.node, 5):
-                    return True
-            elif target.kind == "identifier":
-                if target.text in self.source.globals or target.text in self.flow.statics:
-                    return True
-            elif not self._is_helper(target):
-                base = root_name(self.flow.root(into))
-                if base != name and not self.is_fresh(base, event.node, 5):
-                    return True
-        return False
+    def _escapes(self, name: str) -> list[int]:
+        """Return where a variable's object is stored so that others see it."""
+        if name not in self.escaped:
+            self.escaped[name] = []  # for a cycle of variables
+            put = self._put.get(name, ())
+            self.escaped[name] = sorted(
+                e.node.start for e, into in put if self._shares(name, e, into)
+            )
+        return self.escaped[name]
+
+    def _shares(self, name: str, event: Event, into: Node) -> bool:
+        """Tell whether others can see what an event stores."""
+        target = strip(into)
+        if event.kind == "call":
+            return target.text != name and not self.is_fresh(target.text, event.node, 5)
+        if target.kind == "identifier":
+            return target.text in self.source.globals or target.text in self.flow.statics
+        if self._is_helper(target):
+            return False
+        base = root_name(self.flow.root(into))
+        return base != name and not self.is_fresh(base, event.node, 5)
 
     def _is_helper(self, target: Node) -> bool:
         """Tell whether a field belongs to a plain struct that a caller passed as working memory."""
@@ -273,24 +293,27 @@ BRANCHES = (
 LOOPS = ("for_statement", "while_statement", "do_statement", "for_range_loop")
 
 
+def _replacing(values: list[Node], before: Node) -> int | None:
+    """Return the number of the last of a variable's values that replaces those before it."""
+    for number in range(bisect_left(values, before.start, key=_start) - 1, -1, -1):
+        if _branch(values[number]).contains(before):
+            return number
+    return None
+
+
+def _start(node: Node) -> int:
+    return node.start
+
+
 def _reaching(values: list[Node], before: Node) -> list[Node]:
-    """Return those of a variable's values that it may have at a node."""
-    first = 0
-    for number, value in enumerate(values):
-        if value.start < before.start and _branch(value).contains(before):
-            first = number
+    """Return those of a variable's values, in the order of the text, that it may have at a node."""
+    first = _replacing(values, before) or 0
+    last = bisect_left(values, before.start, key=_start)
     loop = before.up(*LOOPS)
     while loop is not None and not loop.contains(values[first]):
-        outer = loop.up(*LOOPS)
-        if outer is None or outer.contains(values[first]):
-            break
-        loop = outer
-    again = loop if loop is not None and not loop.contains(values[first]) else None
-    return [
-        value
-        for value in values[first:]
-        if value.start < before.start or (again is not None and again.contains(value))
-    ]
+        last = max(last, bisect_left(values, loop.end, key=_start))  # of an earlier round
+        loop = loop.up(*LOOPS)
+    return values[first:last]
 
 
 def _branch(node: Node) -> Node:
@@ -422,6 +445,12 @@ class Source:
         """Return the line of an offset; lines count from 1."""
         return bisect_right(self.starts, offset)
 
+    def function_at(self, line: int) -> Function | None:
+        """Return the innermost function around a line."""
+        number = bisect_right(self.functions, line, key=lambda function: function.line)
+        near = self.functions[max(number - 20, 0) : number]
+        return next((f for f in reversed(near) if line <= f.end_line), None)
+
     def place(self, node: Node) -> tuple[int, int]:
         """Return the line and the column of a node in the file."""
         line = self.line(node.start)
@@ -431,6 +460,10 @@ class Source:
         """Yield all nodes of these kinds."""
         for kind in kinds:
             yield from self.tree.by_kind.get(kind, ())
+
+    def in_lambda(self, node: Node) -> bool:
+        """Tell whether a node is in a lambda, which runs later than the function around it."""
+        return self.is_cpp and node.up("lambda_expression") is not None
 
     def makes(self, call: Node) -> bool:
         """Tell whether a call returns an object that it just created."""
@@ -443,8 +476,8 @@ class Source:
         return bool(
             FRESH.fullmatch(name)
             or FRESH.fullmatch(spelled)
-            or self.project.makes(str(self.path), name)
-            or (MAKES.fullmatch(name) and not name.startswith(("Py", "_Py")))
+            or self.project.makes(str(self.path), name.rpartition("::")[2])
+            or (MAKES.fullmatch(name.rpartition("::")[2]) and not name.startswith(("Py", "_Py")))
         )
 
     def cmake_declares(self) -> bool:
@@ -479,6 +512,8 @@ class Source:
         for node in self.nodes("declaration"):
             owner = node.parent
             while owner is not None and owner.kind in around:
+                if owner.kind == "ERROR" and self.is_cpp and "static" not in _words(node):
+                    break  # this may be a field of a class that does not parse
                 owner = owner.parent
             if owner is None or owner.kind != "translation_unit":
                 continue
@@ -564,6 +599,8 @@ class Source:
         if match:
             function.roles.add("module_init")
             self.modules.append((match[1], function.line))
+        elif any(BINDING.search(kind) for kind in (function.name, *function.parameters.values())):
+            function.roles.add("module_init")
         elif not function.roles:
             role = next((role for pattern, role in BY_NAME if pattern.fullmatch(function.name)), "")
             if role:
@@ -600,9 +637,11 @@ class Source:
             match = CLINIC.match(comment.text) if "[clinic input]" in comment.text else None
             if match is None:
                 continue
-            below = range(comment.end_line, comment.end_line + 7)
-            function = next((f for f in self.functions if f.line in below), None)
-            if function is None or not function.name.endswith("_impl"):
+            number = bisect_left(self.functions, comment.end_line, key=lambda f: f.line)
+            function = self.functions[number] if number < len(self.functions) else None
+            if function is None or function.line > comment.end_line + 6:
+                continue
+            if not function.name.endswith("_impl"):
                 continue
             lines = [line.strip() for line in match[1].strip().splitlines()]
             name = next((line for line in lines if line and not line.startswith("@")), "")
@@ -635,6 +674,22 @@ class Source:
                 self.takers[function.name] = "own"
             elif gives == "unlock" and not takes:
                 self.takers[function.name] = gives
+
+    def structs_of_variables(self) -> tuple[set[str], set[str]]:
+        """Return the structs of local variables, and those that are allocated or outlive a call."""
+        local, lasting = set(), set()
+        for node in self.nodes("sizeof_expression"):  # sizeof(Name) parses as one of a variable
+            lasting.add(struct_name(node.text.removeprefix("sizeof").strip("() ")))
+        for node in self.nodes("declaration", "field_declaration"):
+            of = node.get("type")
+            inside = node.up("function_definition") is not None and "static" not in _words(node)
+            if of is None:
+                continue
+            if not inside:
+                lasting.add(struct_name(of.text))
+            elif any("*" not in c.text.split("=")[0] for c in node.children if c is not of):
+                local.add(struct_name(of.text))
+        return local, lasting
 
     @cached_property
     def variables(self) -> list[Variable]:

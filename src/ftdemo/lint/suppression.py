@@ -9,18 +9,15 @@ IGNORE = re.compile(r"ftdemo:\s*ignore(?:\[([^\]]*)\])?")
 
 
 class Ignore(NamedTuple):
-    """An ignore: its line, the lines that it covers, and the rules (none: all rules)."""
+    """An ignore: its line, the lines whose findings it covers, and the rules (none: all rules).
+
+    It covers a finding that begins or ends on its own line or directly below.
+    """
 
     line: int
     first: int
     last: int
     rules: tuple[str, ...]
-
-    def covers(self, rule: str, line: int, end_line: int) -> bool:
-        """Tell whether it covers a finding: on its first or last line, or directly above."""
-        if self.rules and rule not in self.rules:
-            return False
-        return self.first <= line <= self.last or self.first <= end_line <= self.last
 
 
 def ignores(comments: list[Comment]) -> list[Ignore]:

@@ -58,7 +58,7 @@ def gil_undeclared(source: Source) -> Iterator[Found]:
     if declares(source) or not source.modules:
         return
     for name, line in source.modules:
-        function = next((f for f in source.functions if f.line <= line <= f.end_line), None)
+        function = source.function_at(line)
         named = function.node.get("declarator") if function is not None else None
         yield Found(
             named if named is not None else source.tree.root,
@@ -145,11 +145,12 @@ PyInit_a(void)
 )
 def declaration_unguarded(source: Source) -> Iterator[Found]:
     """The declaration does not exist in every build and version: the module does not compile there."""
+    in_macros = [m.guard for m in source.text.macros.values() if "Module_SetGIL" in m.body]
     for call in source.nodes("call_expression"):
         if called_name(call) == "PyUnstable_Module_SetGIL":
-            if not any(
-                GUARD.search(guard) for guard in source.text.guards(source.line(call.start))
-            ):
+            line = source.line(call.start)
+            guards = source.text.guards(line) + (in_macros if line in source.text.moved else [])
+            if not any(GUARD.search(guard) for guard in guards):
                 yield Found(
                     call, "PyUnstable_Module_SetGIL() exists only where Py_GIL_DISABLED is defined"
                 )

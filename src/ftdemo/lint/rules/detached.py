@@ -68,9 +68,10 @@ def python_while_detached(source: Source) -> Iterator[Found]:
     for function in source.functions:
         attaches = any(e.kind == "call" and ATTACH.fullmatch(e.name) for e in function.events)
         for event in function.events:
-            if event.state.detached != 2:
+            if event.state.detached < 2:
                 continue
-            if event.kind == "return" and attaches and not _in_lambda(event, function):
+            returns = event.kind == "return" and event.state.detached == 2
+            if returns and attaches and not _in_lambda(event, function):
                 yield Found(
                     event.node, "returns while the thread is detached, after BEGIN_ALLOW_THREADS"
                 )

@@ -1,6 +1,7 @@
 """Check fields of shared objects: filled, written, advanced or exposed without a lock."""
 
 import re
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -19,6 +20,10 @@ HELP = "put Py_BEGIN_CRITICAL_SECTION(self) around the write and the reads, or u
 SETTLED = re.compile(
     r"constant (after|once)|written by|guarded by:?\s*(?!.*(self|lock|mutex|section))",
     re.IGNORECASE,
+)
+# Methods of C++ containers and strings that change them.
+METHODS = re.compile(
+    r"insert\w*|emplace\w*|erase|clear|(push|pop)(_(back|front))?|resize|assign|append|swap|merge|extract"
 )
 STATE = re.compile(
     r"PyModule_GetState|PyType_GetModuleState|_?(get|find)_\w*state\w*|\w*_(get_)?(module_)?state"
@@ -54,7 +59,7 @@ def accesses(source: Source) -> list[Access]:
 
 
 def _is_alone(function: Function) -> bool:
-    if function.alone or function.during_init:
+    if function.alone:
         return True
     roles = function.roles
     return bool(roles & ALONE) and not roles - ALONE - {"by name"}
@@ -102,6 +107,10 @@ def _access(event: Event, function: Function) -> Access | None:
 def _handed_over(event: Event, function: Function) -> Node | None:
     """Return the field that a method passes to a function that changes what it points to."""
     source = function.source
+    called = event.node.get("function")
+    if called is not None and called.kind == "field_expression":  # a method of a C++ container
+        owner = called.get("argument") if METHODS.fullmatch(event.name) else None
+        return strip(owner) if owner is not None and owner.kind == "field_expression" else None
     if is_foreign_change(event, source):
         given = event.arguments[:1]
     else:
@@ -160,11 +169,10 @@ def _is_settled(source: Source, struct: str, field: str) -> bool:
     if node is None:
         return False
     first, last = source.line(node.start), source.line(node.end)
-    return any(
-        SETTLED.search(" ".join(comment.text.split()))
-        for comment in source.text.comments
-        if first - 1 <= comment.end_line <= last or comment.line == last
-    )
+    comments = source.text.comments
+    begin = bisect_left(comments, first - 1, key=lambda comment: comment.end_line)
+    end = bisect_right(comments, last, key=lambda comment: comment.line)
+    return any(SETTLED.search(" ".join(c.text.split())) for c in comments[begin:end])
 
 
 @rule(

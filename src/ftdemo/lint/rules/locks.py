@@ -460,7 +460,7 @@ def lock_held_mismatch(source: Source) -> Iterator[Found]:
                 and LOCK_HELD.fullmatch(event.name)
                 and not function.is_locked(event.state)
             ):
-                if function.alone or function.during_init:
+                if function.alone:
                     continue
                 first = strip(event.arguments[0]).text if event.arguments else ""
                 if not function.is_fresh(first, event.node):

@@ -12,7 +12,7 @@ from ftdemo.lint.names import (
     REFERENCE_RETURNED,
 )
 from ftdemo.lint.rules.rule import Found, rule
-from ftdemo.lint.source import Function, Source, is_keywords, is_null, root_name
+from ftdemo.lint.source import Function, Source, is_keywords, is_null, root_name, struct_name
 from ftdemo.lint.tree import Node
 
 HOWTO = "https://docs.python.org/3/howto/free-threading-extensions.html"
@@ -30,7 +30,12 @@ def is_private(function: Function, container: Node, before: Node) -> bool:
     name = root_name(root)
     if inner.kind == "identifier" and function.is_fresh(inner.text, before):
         return True
-    if root != name:  # a field of an object that is created here
+    if root != name:  # a field of an object that is created here, or of a local variable
+        field = root.rpartition("->")[2]
+        struct = struct_name(function.flow.types.get(name) or function.parameters.get(name, ""))
+        project = function.source.project
+        if struct in project.automatic and field in project.own:
+            return True
         return function.is_fresh(name, before)
     return is_keywords(name) or function.is_fresh(name, before)
 
@@ -188,10 +193,8 @@ locked(PyObject *self, PyObject *list)
 def borrowed_reference(source: Source) -> Iterator[Found]:
     """An object behind a borrowed reference may be freed before it is used or gets a strong reference."""
     for function in source.functions:
-        if function.during_init:
-            continue
         fast = _fast_sequences(function)
-        for event in function.events:
+        for event in function.later_events:
             if event.kind != "call" or event.name not in BORROWING:
                 continue
             if not event.arguments:
@@ -201,6 +204,8 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
                 root = function.flow.root(container)
                 if strip(container).text in fast or root in fast:
                     continue  # sequence-fast-unlocked
+                if root == "args" and event.name.startswith("PySequence_Fast"):
+                    continue  # the tuple of positional arguments
                 if is_private(function, container, event.node) or is_frozen(function, container):
                     continue
                 if function.locks_object(event.state, root):
@@ -295,9 +300,9 @@ total(PyObject *self, PyObject *dict, PyObject *kwargs)
 def dict_next_unlocked(source: Source) -> Iterator[Found]:
     """PyDict_Next() takes no lock: it reads freed memory if another thread changes the dict."""
     for function in source.functions:
-        if function.during_init or function.roles & ENDING:
+        if function.roles & ENDING:
             continue
-        for event in function.events:
+        for event in function.later_events:
             if event.kind == "call" and event.name in {
                 "PyDict_Next",
                 "_PyDict_Next",
@@ -377,11 +382,9 @@ total(PyObject *self, PyObject *arg)
 def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
     """PySequence_Fast() returns a list itself, not a copy: another thread may change it during the loop."""
     for function in source.functions:
-        if function.during_init:
-            continue
         seen = set()
         fast = _fast_sequences(function)
-        for event in function.events:
+        for event in function.later_events:
             if event.kind != "call" or event.name not in FAST or not event.arguments:
                 continue
             name = strip(event.arguments[0]).text

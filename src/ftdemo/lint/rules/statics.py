@@ -43,13 +43,11 @@ def _writes(source: Source) -> tuple[dict[Variable, list[Written]], dict[str, li
     places: dict[Variable, list[Written]] = defaultdict(list)
     elsewhere: dict[str, list[Written]] = defaultdict(list)
     for function in source.functions:
-        if function.during_init or "module_init" in function.roles:
-            continue
         ending = function.roles & {"free"} and "by name" not in function.roles
         if ending:
             continue
         own = local.get(function, {})
-        for event in function.events:
+        for event in function.later_events:
             name = _target(event, function)
             if not name:
                 continue
@@ -317,10 +315,8 @@ home(PyObject *self, PyObject *arg)
 def mt_unsafe_libc(source: Source) -> Iterator[Found]:
     """These C library functions return results in memory that all threads share."""
     for function in source.functions:
-        if function.during_init:
-            continue
         told = set()
-        for event in function.events:
+        for event in function.later_events:
             name = event.name.removeprefix("std::")
             if (
                 name in told
