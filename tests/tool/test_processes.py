@@ -90,7 +90,9 @@ def test_a_child_that_calls_end_with_parent_ends_with_it(tmp_path, watched):
 def test_a_child_whose_threads_cannot_run_ends_with_its_parent(tmp_path):
     hangs = SLEEPER.replace("time.sleep(600)\n", "10 ** 10 ** 9\n")  # with the GIL
     program = "from ftdemo import processes; processes.end_with_parent()\n" + hangs
-    with subprocess.Popen([sys.executable, "-c", PARENT, program, str(tmp_path / "pids")]) as parent:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, program, str(tmp_path / "pids")]
+    ) as parent:
         pids = read_pids(tmp_path / "pids")
         time.sleep(1)
         parent.kill()
