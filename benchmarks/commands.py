@@ -19,7 +19,7 @@ from ftdemo import Account
 SOURCES = Path(__file__).parent.parent / "csrc"
 ONE = "import importlib, sys; importlib.import_module(sys.argv[1]); sys._is_gil_enabled()"
 ALL = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)"
-TWINS = ("Account", "Checksum", "Tickets", "intern")
+LEGACY = ("Account", "Checksum", "Tickets", "intern")
 
 
 def seconds(*command: str) -> float:
@@ -55,7 +55,7 @@ def stress(times: int) -> Times:
     for _ in range(times):
         result = drive(["ftdemo._ready:Account"], seconds=length)
         found["stress"].append(result["summary"]["meetings"] / length)
-    for name in TWINS:
+    for name in LEGACY:
         found[name] = [first_finding(f"ftdemo._legacy:{name}") for _ in range(times)]
     return found
 

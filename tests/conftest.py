@@ -56,7 +56,7 @@ NEEDS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--twin",
+        "--extension",
         choices=["ready", "legacy"],
         default="ready",
         help="the version of the extension that the tests of its API use",
@@ -93,16 +93,16 @@ def pytest_itemcollected(item: pytest.Item) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if the GIL came on during it: its threads proved nothing."""
     asked_for = getattr(sys.flags, "gil", None) == 1  # with -X gil=1 or PYTHON_GIL=1
-    expected = asked_for or session.config.getoption("twin") == "legacy"
+    expected = asked_for or session.config.getoption("extension") == "legacy"
     if FREE_THREADED and is_gil_enabled() and not expected:
         print("\nERROR: the GIL came on during the tests", file=sys.stderr)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.fixture(scope="session")
-def twin(request: pytest.FixtureRequest) -> ModuleType:
-    """Return the module under test: ftdemo, or with --twin=legacy ftdemo.legacy."""
-    name = {"ready": "ftdemo", "legacy": "ftdemo.legacy"}[request.config.getoption("twin")]
+def extension(request: pytest.FixtureRequest) -> ModuleType:
+    """Return the module under test: ftdemo, or with --extension=legacy ftdemo.legacy."""
+    name = {"ready": "ftdemo", "legacy": "ftdemo.legacy"}[request.config.getoption("extension")]
     return importlib.import_module(name)
 
 

@@ -90,8 +90,8 @@ def test_a_command_prints_what_the_page_shows(fresh_python, tmp_path, monkeypatc
             _, version, *tags = wheel.removesuffix(".whl").split("-")
             about = {"name": wheel, "version": version, "requires": ">=3.14"}
             make(tmp_path / "wheelhouse", *tags, "acme.py", **about)
-        (contract,) = next(b.values for b in blocks("toml") if str(b.id).startswith("wheels.md"))
-        Path("contract.toml").write_text(contract)
+        (listed,) = next(b.values for b in blocks("toml") if str(b.id).startswith("wheels.md"))
+        Path("expected.toml").write_text(listed)
     done = fresh_python("-m", *words)
     assert masked(done.stdout) == masked(output), done.stderr
 

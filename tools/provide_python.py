@@ -186,8 +186,14 @@ def link(python: str, suffix: str = "") -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     asked = parser.add_mutually_exclusive_group()
-    asked.add_argument("--sanitizer", choices=["thread"], help="an instrumented interpreter")
-    asked.add_argument("--headers", action="store_true", help="headers, and no interpreter")
+    asked.add_argument(
+        "--sanitizer",
+        choices=["thread"],
+        help="provide an interpreter instrumented with ThreadSanitizer",
+    )
+    asked.add_argument(
+        "--headers", action="store_true", help="provide headers for Windows, and no interpreter"
+    )
     options = parser.parse_args()
     suffix = "-tsan" if options.sanitizer else ""
 

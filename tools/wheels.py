@@ -1,7 +1,7 @@
 """List and build the wheels of a release, which cibuildwheel selects from pyproject.toml.
 
     python tools/wheels.py jobs                   print the jobs of wheels.yml, as JSON
-    python tools/wheels.py contract               print the contract for `ftdemo wheels --expect`
+    python tools/wheels.py expected               print the list for `ftdemo wheels --expect`
     python tools/wheels.py build [OPTION ...]     build all wheels for this machine in wheelhouse/
 
 There is one wheel per build identifier, and one more wheel per platform, which 3.15t builds for the
@@ -57,8 +57,8 @@ def jobs() -> dict[str, list[dict[str, str]]]:
     return {"wheels": wheels, "stable": stable}
 
 
-def contract(names: list[str]) -> str:
-    """Return the contract: every cell of the release."""
+def expected(names: list[str]) -> str:
+    """Return the list of expected wheels, in TOML."""
     tables = []
     for name in names:
         python, _, platform = name.partition("-")
@@ -81,7 +81,7 @@ def cibuildwheel(*options: str, **env: str) -> None:
 
 
 def build() -> None:
-    """Build all wheels for this machine, and check that they fulfil the contract."""
+    """Build all wheels for this machine, and check that none is missing."""
     native = ("--archs", "native")
     names = identifiers(*native)
     shutil.rmtree("wheelhouse", ignore_errors=True)
@@ -89,10 +89,10 @@ def build() -> None:
     if stable := [name for name in names if name.startswith(BUILDS_ABI3T)]:
         cibuildwheel(*native, FTDEMO_ABI3T="1", CIBW_BUILD=" ".join(stable))
     with tempfile.TemporaryDirectory() as folder:
-        expected = Path(folder) / "contract.toml"
-        expected.write_text(contract(names), encoding="utf-8")
+        path = Path(folder) / "expected.toml"
+        path.write_text(expected(names), encoding="utf-8")
         command = [sys.executable, "-m", "ftdemo", "wheels", "wheelhouse", "--expect"]
-        subprocess.run([*command, str(expected)], check=True)
+        subprocess.run([*command, str(path)], check=True)
 
 
 def main() -> None:
@@ -100,9 +100,9 @@ def main() -> None:
     match sys.argv[1:]:
         case ["jobs"]:
             print(json.dumps(jobs()))
-        case ["contract"]:
+        case ["expected"]:
             names = [name for system in RUNNERS for name in identifiers("--platform", system)]
-            print(contract(names))
+            print(expected(names))
         case ["build"]:
             build()
         case ["build", *options]:

@@ -201,7 +201,7 @@ def _add_demo(commands: Commands) -> None:
         _demo,
         "measure what changes without the GIL",
         "Run demos, each in a fresh interpreter. Each demo states a claim about free threading, "
-        "measures it on this interpreter and says whether what the claim says was seen. The exit "
+        "measures on this interpreter, and reports whether the claim was seen to be true. The exit "
         "code is 1 if a claim was not seen, and 3 if every demo was skipped.",
     ).add_argument
     add("names", nargs="*", metavar="NAME", help="a demo (default: all demos)")

@@ -94,15 +94,15 @@ amounts = st.one_of(
 
 @given(first=balances, second=balances, steps=st.lists(st.tuples(st.integers(0, 4), amounts)))
 @example(first=1, second=MAX, steps=[(2, 1), (2, 2)])  # transfers that fail
-def test_account_agrees_with_the_model(twin, first, second, steps):
-    real = twin.Account(first), twin.Account(balance=second)
+def test_account_agrees_with_the_model(extension, first, second, steps):
+    real = extension.Account(first), extension.Account(balance=second)
     model = Model(first), Model(second)
     for step, amount in steps:
         operations = [
             (real[0].deposit, model[0].deposit, ()),
             (real[1].withdraw, model[1].withdraw, ()),
             (real[0].transfer_to, model[0].transfer_to, (1,)),
-            (partial(twin.transfer, real[1]), model[1].transfer_to, (0,)),
+            (partial(extension.transfer, real[1]), model[1].transfer_to, (0,)),
             (real[0].transfer_to, model[0].transfer_to, (0,)),
         ]
         on_real, on_model, others = operations[step]
@@ -113,22 +113,22 @@ def test_account_agrees_with_the_model(twin, first, second, steps):
         for one, other in itertools.product((0, 1), repeat=2):
             total = model[one].balance + model[other].balance
             expected = OverflowError if total > MAX else total
-            assert outcome(twin.total, real[one], real[other]) == expected
+            assert outcome(extension.total, real[one], real[other]) == expected
 
 
-def test_the_constructor_checks_the_balance(twin):
-    assert twin.Account().balance == 0
-    assert twin.Account(MAX).balance == MAX
-    assert twin.Account(balance=7).balance == 7
+def test_the_constructor_checks_the_balance(extension):
+    assert extension.Account().balance == 0
+    assert extension.Account(MAX).balance == MAX
+    assert extension.Account(balance=7).balance == 7
     with pytest.raises(ValueError, match="at least 0"):
-        twin.Account(-1)
+        extension.Account(-1)
     for too_large in (MAX + 1, 2**70, -(2**70)):
         with pytest.raises(OverflowError, match="int too big"):
-            twin.Account(too_large)
+            extension.Account(too_large)
     with pytest.raises(TypeError):
-        twin.Account(1, 2)
+        extension.Account(1, 2)
     with pytest.raises(TypeError):
-        twin.Account(amount=1)
+        extension.Account(amount=1)
 
 
 class IntLike:
@@ -136,26 +136,26 @@ class IntLike:
         raise AssertionError("not to be called")
 
 
-def test_type_errors_change_nothing(twin):
-    a, b = twin.Account(5), twin.Account(5)
-    pay, transfer = partial(a.transfer_to, b), partial(twin.transfer, a, b)
-    for operation in (twin.Account, a.deposit, a.withdraw, pay, transfer):
+def test_type_errors_change_nothing(extension):
+    a, b = extension.Account(5), extension.Account(5)
+    pay, transfer = partial(a.transfer_to, b), partial(extension.transfer, a, b)
+    for operation in (extension.Account, a.deposit, a.withdraw, pay, transfer):
         for wrong in (True, 1.0, "1", None, 1 + 0j, IntLike()):
             with pytest.raises(TypeError, match="expected an int"):
                 operation(wrong)
     for operation, *wrong in (
         (a.transfer_to, 1, 1),
         (a.transfer_to, None, 1),
-        (twin.transfer, a, object(), 1),
-        (twin.transfer, object(), a, 1),
-        (twin.total, a, 1),
-        (twin.total, 1, a),
+        (extension.transfer, a, object(), 1),
+        (extension.transfer, object(), a, 1),
+        (extension.total, a, 1),
+        (extension.total, 1, a),
     ):
         with pytest.raises(TypeError, match="Account"):
             operation(*wrong)
     for operation in (
         *(a.deposit, pay, partial(pay, 1, 1), partial(pay, amount=1), transfer),
-        *(partial(twin.total, a), partial(twin.total, a, a, a)),
+        *(partial(extension.total, a), partial(extension.total, a, a, a)),
     ):
         with pytest.raises(TypeError):
             operation()
@@ -182,33 +182,33 @@ def test_an_account_keeps_its_module_alive(another_module):
     assert account.balance == 6
 
 
-def test_neither_balance_nor_type_can_be_replaced(twin):
+def test_neither_balance_nor_type_can_be_replaced(extension):
     with pytest.raises(AttributeError):
-        twin.Account().balance = 1
+        extension.Account().balance = 1
     with pytest.raises(TypeError):
-        twin.Account.deposit = None
+        extension.Account.deposit = None
 
 
-def test_new_initializes_and_init_changes_nothing(twin):
-    assert twin.Account.__new__(twin.Account).balance == 0
+def test_new_initializes_and_init_changes_nothing(extension):
+    assert extension.Account.__new__(extension.Account).balance == 0
     with pytest.raises(TypeError):
-        object.__new__(twin.Account)
-    a = twin.Account(5)
+        object.__new__(extension.Account)
+    a = extension.Account(5)
     a.__init__(7)
     assert a.balance == 5
 
 
-def test_a_subclass_works_like_account(twin):
-    class Named(twin.Account):
+def test_a_subclass_works_like_account(extension):
+    class Named(extension.Account):
         __slots__ = ("name",)
 
-    class Open(twin.Account):
+    class Open(extension.Account):
         pass
 
     a, b = Named(5), Open(balance=1)
     a.name, b.name = "a", "b"
     a.transfer_to(b, 2)
-    twin.transfer(b, a, 1)
+    extension.transfer(b, a, 1)
     assert (a.balance, b.balance, a.name, b.name) == (4, 2, "a", "b")
     with pytest.raises(AttributeError):
         a.other = 1
@@ -219,28 +219,28 @@ def test_a_subclass_works_like_account(twin):
         assert copied is not account
 
 
-def test_a_copy_is_independent(twin):
-    a = twin.Account(5)
+def test_a_copy_is_independent(extension):
+    a = extension.Account(5)
     for b in (copy.copy(a), copy.deepcopy(a)):
         b.deposit(1)
         assert (a.balance, b.balance) == (5, 6)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_pickle(twin, protocol):
-    a = twin.Account(MAX)
+def test_pickle(extension, protocol):
+    a = extension.Account(MAX)
     if protocol < 2:
         with pytest.raises(TypeError):
             pickle.dumps(a, protocol)
     else:
         b = pickle.loads(pickle.dumps(a, protocol))
-        assert type(b) is twin.Account
+        assert type(b) is extension.Account
         assert b.balance == MAX
 
 
 @pytest.mark.race
-def test_no_deposit_is_lost_when_threads_deposit(twin, together):
-    a = twin.Account()
+def test_no_deposit_is_lost_when_threads_deposit(extension, together):
+    a = extension.Account()
 
     def deposit(_):
         for _ in range(2_000):
@@ -251,9 +251,9 @@ def test_no_deposit_is_lost_when_threads_deposit(twin, together):
 
 
 @pytest.mark.race
-def test_one_of_two_deposits_fails_when_only_one_fits(twin, together):
+def test_one_of_two_deposits_fails_when_only_one_fits(extension, together):
     """There is room for one more unit, so one of two concurrent deposits must fail."""
-    accounts = [twin.Account(MAX - 1) for _ in range(5_000)]
+    accounts = [extension.Account(MAX - 1) for _ in range(5_000)]
 
     def deposit(n):
         try:
@@ -266,8 +266,8 @@ def test_one_of_two_deposits_fails_when_only_one_fits(twin, together):
 
 
 @pytest.mark.race
-def test_no_withdrawal_is_lost_when_threads_withdraw(twin, together):
-    a = twin.Account(2 * 500 * 2_000)
+def test_no_withdrawal_is_lost_when_threads_withdraw(extension, together):
+    a = extension.Account(2 * 500 * 2_000)
 
     def withdraw(_):
         for _ in range(2_000):
@@ -278,9 +278,9 @@ def test_no_withdrawal_is_lost_when_threads_withdraw(twin, together):
 
 
 @pytest.mark.race
-def test_sum_is_constant_when_threads_transfer_both_ways(twin, together):
+def test_sum_is_constant_when_threads_transfer_both_ways(extension, together):
     """Transfers in both directions at once lose nothing and do not deadlock."""
-    a, b = twin.Account(10_000), twin.Account(10_000)
+    a, b = extension.Account(10_000), extension.Account(10_000)
 
     def move(*transfers):
         for _ in range(500):
@@ -291,41 +291,41 @@ def test_sum_is_constant_when_threads_transfer_both_ways(twin, together):
                     pass
 
     def one_way(_):
-        move(partial(twin.transfer, a, b), partial(b.transfer_to, a))
+        move(partial(extension.transfer, a, b), partial(b.transfer_to, a))
 
     def the_other(_):
-        move(partial(twin.transfer, b, a), partial(a.transfer_to, b))
+        move(partial(extension.transfer, b, a), partial(a.transfer_to, b))
 
     together(one_way, the_other, times=500)
     assert a.balance + b.balance == 20_000
 
 
 @pytest.mark.race
-def test_total_is_constant_during_transfers(twin, together):
-    a, b = twin.Account(1_000), twin.Account(1_000)
+def test_total_is_constant_during_transfers(extension, together):
+    a, b = extension.Account(1_000), extension.Account(1_000)
 
     def move(_):
         for _ in range(500):
-            twin.transfer(a, b, 7)
-            twin.transfer(b, a, 7)
+            extension.transfer(a, b, 7)
+            extension.transfer(b, a, 7)
         return set()
 
     def watch(_):
-        return {twin.total(a, b) for _ in range(1_000)}
+        return {extension.total(a, b) for _ in range(1_000)}
 
     assert set().union(*itertools.chain(*together(move, watch, times=500))) == {2_000}
 
 
 @pytest.mark.race
-def test_balance_is_constant_during_failing_transfers(twin, together):
+def test_balance_is_constant_during_failing_transfers(extension, together):
     """The transfer takes the money and puts it back: no other thread may see it missing."""
-    a, full = twin.Account(5), twin.Account(MAX)
+    a, full = extension.Account(5), extension.Account(MAX)
 
     def fail(_):
         raised = 0
         for _ in range(2_000):
             try:
-                twin.transfer(a, full, 5)
+                extension.transfer(a, full, 5)
             except OverflowError:
                 raised += 1
         return {5} if raised == 2_000 else {"a transfer went through"}

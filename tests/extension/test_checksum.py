@@ -38,29 +38,29 @@ def use(ftdemo):
 
 
 @given(parts=st.lists(st.binary(max_size=3 * LONG)))
-def test_value_agrees_with_zlib(twin, parts):
-    checksum = twin.Checksum()
+def test_value_agrees_with_zlib(extension, parts):
+    checksum = extension.Checksum()
     for part in parts:
         checksum.update(part)
     assert checksum.value == zlib.adler32(b"".join(parts))
 
 
 @pytest.mark.parametrize("size", [0, 1, 511, 512, 513, LONG - 1, LONG, 1_000_003])
-def test_value_of_the_largest_sums(twin, size):
-    checksum = twin.Checksum()
+def test_value_of_the_largest_sums(extension, size):
+    checksum = extension.Checksum()
     checksum.update(b"\xff" * size)
     assert checksum.value == zlib.adler32(b"\xff" * size)
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, partial(array.array, "B")])
-def test_update_accepts_bytes_like_objects(twin, kind):
-    checksum = twin.Checksum()
+def test_update_accepts_bytes_like_objects(extension, kind):
+    checksum = extension.Checksum()
     checksum.update(kind(b"abc"))
     assert checksum.value == zlib.adler32(b"abc")
 
 
-def test_errors_on_wrong_arguments(twin):
-    checksum = twin.Checksum()
+def test_errors_on_wrong_arguments(extension):
+    checksum = extension.Checksum()
     for wrong in (["abc"], [1], [None], [[1, 2]], [object()], []):
         with pytest.raises(TypeError):
             checksum.update(*wrong)
@@ -70,39 +70,39 @@ def test_errors_on_wrong_arguments(twin):
         checksum.value = 2
     assert checksum.value == 1
     with pytest.raises(TypeError):
-        twin.Checksum(b"abc")
+        extension.Checksum(b"abc")
 
 
 @pytest.mark.parametrize("size", [3, LONG])
-def test_a_copy_is_independent(twin, size):
+def test_a_copy_is_independent(extension, size):
     data = b"x" * size
-    first = twin.Checksum()
+    first = extension.Checksum()
     first.update(data)
     second = first.copy()
-    assert type(second) is twin.Checksum
+    assert type(second) is extension.Checksum
     second.update(data)
     assert (first.value, second.value) == (zlib.adler32(data), zlib.adler32(2 * data))
 
 
-def test_subclassing_and_pickling_are_type_errors(twin):
+def test_subclassing_and_pickling_are_type_errors(extension):
     with pytest.raises(TypeError, match="not an acceptable base type"):
-        type("Sub", (twin.Checksum,), {})
+        type("Sub", (extension.Checksum,), {})
     for operation in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
-            operation(twin.Checksum())
+            operation(extension.Checksum())
 
 
-def test_new_initializes_and_init_changes_nothing(twin):
-    assert twin.Checksum.__new__(twin.Checksum).value == 1
-    checksum = twin.Checksum()
+def test_new_initializes_and_init_changes_nothing(extension):
+    assert extension.Checksum.__new__(extension.Checksum).value == 1
+    checksum = extension.Checksum()
     checksum.update(b"abc")
     checksum.__init__()
     assert checksum.value == zlib.adler32(b"abc")
 
 
-def test_the_buffer_is_released(twin):
+def test_the_buffer_is_released(extension):
     data = bytearray(LONG)
-    twin.Checksum().update(data)
+    extension.Checksum().update(data)
     data.append(1)  # a BufferError while exported
 
 
@@ -128,8 +128,8 @@ time.sleep(0.05)
 
 
 @pytest.mark.race
-def test_concurrent_short_updates_are_atomic(twin, together):
-    checksum = twin.Checksum()
+def test_concurrent_short_updates_are_atomic(extension, together):
+    checksum = extension.Checksum()
     data = b"every update counts" * 100
 
     def update(_):
@@ -141,10 +141,10 @@ def test_concurrent_short_updates_are_atomic(twin, together):
 
 
 @pytest.mark.race
-def test_concurrent_long_updates_are_atomic(twin, together):
+def test_concurrent_long_updates_are_atomic(extension, together):
     """The updates run detached, each time on an object that never got a long buffer before."""
     data = b"y" * 50_000
-    checksums = [twin.Checksum() for _ in range(500)]
+    checksums = [extension.Checksum() for _ in range(500)]
 
     def update(n):
         checksums[n].update(data)
@@ -155,9 +155,9 @@ def test_concurrent_long_updates_are_atomic(twin, together):
 
 @pytest.mark.race
 @pytest.mark.parametrize("read", ["value", "copy"])
-def test_reads_see_whole_updates(twin, together, read):
+def test_reads_see_whole_updates(extension, together, read):
     """Each value that is read is the result of some number of whole updates."""
-    checksum = twin.Checksum()
+    checksum = extension.Checksum()
     data = b"\xfe" * (LONG - 1)
     whole = [1]
     for _ in range(300 * 50):

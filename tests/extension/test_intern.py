@@ -33,29 +33,29 @@ def use(ftdemo):
 
 
 @given(key=st.one_of(TEXT, st.integers(), st.tuples(TEXT, st.integers())))
-def test_equal_keys_share_one_object(twin, key):
-    first = twin.intern(key)
+def test_equal_keys_share_one_object(extension, key):
+    first = extension.intern(key)
     assert first == key
-    assert twin.intern(key) is first
-    assert twin.intern(first) is first
+    assert extension.intern(key) is first
+    assert extension.intern(first) is first
 
 
-def test_equal_but_distinct_objects_are_one_key(twin):
+def test_equal_but_distinct_objects_are_one_key(extension):
     first, second = "".join(["equal", " keys"]), "".join(["equal", " keys"])
     assert first is not second
-    assert twin.intern(first) is twin.intern(second)
+    assert extension.intern(first) is extension.intern(second)
 
 
-def test_keys_are_compared_as_in_a_dict(twin):
+def test_keys_are_compared_as_in_a_dict(extension):
     """As in a dict, 1 == 1.0 == True: intern() returns the first one that it got."""
     key = 10**20
-    assert twin.intern(key) is key
-    assert twin.intern(float(key)) is key
+    assert extension.intern(key) is key
+    assert extension.intern(float(key)) is key
 
 
-def test_exceptions_in_key_methods_propagate(twin):
+def test_exceptions_in_key_methods_propagate(extension):
     with pytest.raises(TypeError, match="unhashable"):
-        twin.intern([])
+        extension.intern([])
 
     class Bad:
         def __hash__(self):
@@ -64,21 +64,21 @@ def test_exceptions_in_key_methods_propagate(twin):
         def __eq__(self, other):
             raise ZeroDivisionError
 
-    twin.intern(12345)
+    extension.intern(12345)
     with pytest.raises(ZeroDivisionError):
-        twin.intern(Bad())
+        extension.intern(Bad())
 
 
-def test_references_are_strong(twin):
+def test_references_are_strong(extension):
     class Key:
         pass
 
     key = Key()
-    twin.intern(key)
+    extension.intern(key)
     identity = id(key)
     before = sys.getrefcount(key)
     for _ in range(100):
-        assert twin.intern(key) is key
+        assert extension.intern(key) is key
     assert sys.getrefcount(key) == before
     del key
     gc.collect()
@@ -128,11 +128,11 @@ def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, 
 
 
 @pytest.mark.race
-def test_threads_get_one_object_per_key(twin, together):
+def test_threads_get_one_object_per_key(extension, together):
     """Concurrent first calls with equal but distinct keys all return the same object."""
 
     def intern(n):
-        return [twin.intern(f"one object per key {n} {m}") for m in range(200)]
+        return [extension.intern(f"one object per key {n} {m}") for m in range(200)]
 
     for kept in zip(*together(intern, intern, times=500), strict=True):
         assert all(a is b for a, b in zip(*kept, strict=True))

@@ -52,7 +52,7 @@ def test_race_test_fails_on_legacy(fresh_python, node):
     """It usually fails at once; a busy machine may need a few attempts."""
     for _ in range(10):
         done = fresh_python(
-            *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--twin=legacy"),
+            *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--extension=legacy"),
             str(HERE / node),
         )
         if done.returncode < 0:  # a crash is a failure too

@@ -49,10 +49,10 @@ def use(ftdemo):
 
 
 @given(steps=st.lists(st.tuples(st.integers(0, 3), st.sampled_from(["connect", "disconnect"]))))
-def test_signal_agrees_with_a_list(twin, steps):
+def test_signal_agrees_with_a_list(extension, steps):
     called = []
     callbacks = [lambda value, n=n: called.append((n, value)) for n in range(4)]
-    signal, model = twin.Signal(), []
+    signal, model = extension.Signal(), []
     for n, operation in steps:
         if operation == "connect" or n in model:
             getattr(signal, operation)(callbacks[n])
@@ -65,7 +65,7 @@ def test_signal_agrees_with_a_list(twin, steps):
         assert called == [(other, "value") for other in model]
 
 
-def test_connect_requires_a_callable_that_supports_weak_references(twin):
+def test_connect_requires_a_callable_that_supports_weak_references(extension):
     class Slotted:
         __slots__ = ()
 
@@ -74,25 +74,25 @@ def test_connect_requires_a_callable_that_supports_weak_references(twin):
 
     for wrong in (None, "callback", Slotted()):
         with pytest.raises(TypeError):
-            twin.Signal().connect(wrong)
+            extension.Signal().connect(wrong)
 
 
-def test_errors_on_wrong_arguments(twin):
-    for operation in (twin.Signal().connect, twin.Signal().disconnect):
+def test_errors_on_wrong_arguments(extension):
+    for operation in (extension.Signal().connect, extension.Signal().disconnect):
         with pytest.raises(TypeError):
             operation()
     with pytest.raises(TypeError):
-        twin.Signal(1)
+        extension.Signal(1)
     with pytest.raises(TypeError):
-        twin.Signal().emit(a=1)
+        extension.Signal().emit(a=1)
 
 
-def test_callbacks_are_held_weakly(twin):
+def test_callbacks_are_held_weakly(extension):
     class Owner:
         def method(self):
             called.append(self)
 
-    signal, called, owner = twin.Signal(), [], Owner()
+    signal, called, owner = extension.Signal(), [], Owner()
     signal.connect(owner.method)  # a bound method without another reference
     kept = owner.method
     signal.connect(kept)
@@ -106,8 +106,8 @@ def test_callbacks_are_held_weakly(twin):
     assert signal.emit() == 0
 
 
-def test_an_exception_ends_the_emission(twin):
-    signal, called = twin.Signal(), []
+def test_an_exception_ends_the_emission(extension):
+    signal, called = extension.Signal(), []
 
     def fails():
         raise ZeroDivisionError
@@ -122,9 +122,9 @@ def test_an_exception_ends_the_emission(twin):
     assert called == []
 
 
-def test_a_callback_may_change_its_signal(twin):
+def test_a_callback_may_change_its_signal(extension):
     """Each emission calls the callbacks that were connected when it began."""
-    signal, called = twin.Signal(), []
+    signal, called = extension.Signal(), []
 
     def once():
         called.append("once")
@@ -145,9 +145,9 @@ def test_a_callback_may_change_its_signal(twin):
     assert called == ["once", "twice", "twice", "late"]
 
 
-def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
+def test_a_callback_may_drop_its_last_reference_while_it_runs(extension):
     """Its last reference is dropped during its call."""
-    signal, called = twin.Signal(), []
+    signal, called = extension.Signal(), []
 
     class Callback:
         def __call__(self):
@@ -164,7 +164,7 @@ def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
 
 @pytest.mark.slow
 @pytest.mark.thread_unsafe(reason="changes the thresholds of the collector")
-def test_a_finalizer_may_change_the_signal_during_a_change(twin):
+def test_a_finalizer_may_change_the_signal_during_a_change(extension):
     """Up to 3.11, any allocation may collect garbage, and so run a finalizer."""
     threshold = gc.get_threshold()
 
@@ -177,7 +177,7 @@ def test_a_finalizer_may_change_the_signal_during_a_change(twin):
                 kept.append(lambda: None)
                 signal.connect(kept[-1])
 
-        signal, last = twin.Signal(), lambda: None
+        signal, last = extension.Signal(), lambda: None
         kept = [lambda: None for _ in range(25)]
         for callback in kept:
             signal.connect(callback)
@@ -196,16 +196,16 @@ def test_a_finalizer_may_change_the_signal_during_a_change(twin):
         gc.set_threshold(*threshold)
 
 
-def test_subclassing_and_pickling_are_type_errors(twin):
+def test_subclassing_and_pickling_are_type_errors(extension):
     with pytest.raises(TypeError, match="not an acceptable base type"):
-        type("Sub", (twin.Signal,), {})
+        type("Sub", (extension.Signal,), {})
     for operation in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot pickle"):
-            operation(twin.Signal())
+            operation(extension.Signal())
 
 
-def test_init_again_changes_nothing(twin):
-    signal = twin.Signal()
+def test_init_again_changes_nothing(extension):
+    signal = extension.Signal()
     signal.connect(print)
     signal.__init__()
     signal.disconnect(print)
@@ -214,11 +214,11 @@ def test_init_again_changes_nothing(twin):
 @pytest.mark.free_threaded
 @pytest.mark.two_cores
 @pytest.mark.thread_unsafe(reason="starts threads")
-def test_a_callback_runs_outside_the_section(twin, in_threads):
+def test_a_callback_runs_outside_the_section(extension, in_threads):
     """Another thread can change the signal while a callback runs that does not detach."""
 
     def overtaken():
-        signal = twin.Signal()
+        signal = extension.Signal()
         inside, changed = [], []
 
         def callback():
@@ -246,8 +246,8 @@ def test_a_callback_runs_outside_the_section(twin, in_threads):
 
 
 @pytest.mark.race
-def test_no_connection_is_lost_when_threads_connect(twin, together):
-    signals = [twin.Signal() for _ in range(1_000)]
+def test_no_connection_is_lost_when_threads_connect(extension, together):
+    signals = [extension.Signal() for _ in range(1_000)]
     kept = []
 
     def connect(n):
@@ -261,9 +261,9 @@ def test_no_connection_is_lost_when_threads_connect(twin, together):
 
 
 @pytest.mark.race
-def test_callbacks_connect_and_disconnect_during_emit(twin, together):
+def test_callbacks_connect_and_disconnect_during_emit(extension, together):
     """A callback is alive when it is called, even if another thread is dropping it."""
-    signal, called_dead = twin.Signal(), []
+    signal, called_dead = extension.Signal(), []
 
     class Callback:
         alive = True

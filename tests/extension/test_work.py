@@ -32,33 +32,33 @@ def closed_form(n):
 
 
 @given(n=st.integers(0, 100_000))
-def test_sum_matches_the_closed_form(twin, n):
-    assert twin.sum_of_squares(n) == closed_form(n)
+def test_sum_matches_the_closed_form(extension, n):
+    assert extension.sum_of_squares(n) == closed_form(n)
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3_810_776, 3_810_779, 2**25 - 1, 2**25, 2**25 + 1, 2**26])
-def test_sum_across_blocks_and_64_bits(twin, n):
+def test_sum_across_blocks_and_64_bits(extension, n):
     """From about n = 3.8 million on, the sum exceeds 64 bits."""
-    assert twin.sum_of_squares(n) == closed_form(n)
+    assert extension.sum_of_squares(n) == closed_form(n)
 
 
-def test_errors_on_wrong_arguments(twin):
+def test_errors_on_wrong_arguments(extension):
     for wrong in (True, 1.0, "1", None):
         with pytest.raises(TypeError, match="expected an int"):
-            twin.sum_of_squares(wrong)
+            extension.sum_of_squares(wrong)
     for negative in (-1, -(2**63)):
         with pytest.raises(ValueError, match="at least 0"):
-            twin.sum_of_squares(negative)
+            extension.sum_of_squares(negative)
     for too_large in (2**32 + 1, 2**63, 2**70, -(2**70)):
         with pytest.raises(OverflowError):
-            twin.sum_of_squares(too_large)
+            extension.sum_of_squares(too_large)
 
 
 @pytest.mark.thread_unsafe(reason="starts threads")
-def test_threads_get_their_own_sums(twin, in_threads):
+def test_threads_get_their_own_sums(extension, in_threads):
     """Each thread computes with its own numbers."""
     sizes = [10_000_000 + n for n in range(4)]
-    sums = in_threads(*[partial(twin.sum_of_squares, n) for n in sizes] * 2)
+    sums = in_threads(*[partial(extension.sum_of_squares, n) for n in sizes] * 2)
     assert sums == [closed_form(n) for n in sizes] * 2
 
 

@@ -166,11 +166,11 @@ def legacy(sanitizer: Sanitizer) -> Iterator[bool]:
     """Run the tests of ftdemo.legacy, which is sound except for its races."""
     without_gil = ("-X", "gil=0") if sanitizer.free_threaded else ()
     if sanitizer.which == "address":
-        options = ("--twin=legacy", "-m", "not race")
+        options = ("--extension=legacy", "-m", "not race")
         yield silent("legacy", sanitizer.test(CONCEPTS, *options, python=without_gil))
         return
     for concept in RACING:
-        options = ("--twin=legacy", "-m", "race", "-x")
+        options = ("--extension=legacy", "-m", "race", "-x")
         done = sanitizer.test([concept], *options, python=without_gil)
         reported = done.naming(rf"csrc/legacy/{concept}\.c")
         yield tell(f"legacy/{concept}.c, GIL off", bool(reported), len(reported))

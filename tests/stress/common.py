@@ -5,7 +5,7 @@ it was skipped (the reason is on stdout), and with 1 and a traceback if an invar
 threads hang. If it ends by a signal, it crashed.
 
 To see that a script can fail, run it on the code before the port, with the GIL forced off:
-`python -X gil=0 tests/stress/NAME.py SECONDS --twin=legacy`.
+`python -X gil=0 tests/stress/NAME.py SECONDS --extension=legacy`.
 """
 
 import argparse
@@ -62,9 +62,9 @@ def in_threads(going, functions):
     return threads.in_threads(*map(stopping, functions))
 
 
-def another_module(twin):
+def another_module(extension):
     """Create another module from the same source, with its own types and its own cache."""
-    name = {"ftdemo": "ftdemo._ready", "ftdemo.legacy": "ftdemo._legacy"}[twin.__name__]
+    name = {"ftdemo": "ftdemo._ready", "ftdemo.legacy": "ftdemo._legacy"}[extension.__name__]
     spec = importlib.util.find_spec(name)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -72,17 +72,19 @@ def another_module(twin):
 
 
 def main(stress):
-    """Call stress(twin, going) under a watchdog; print the summary that it returns."""
+    """Call stress(extension, going) under a watchdog; print the summary that it returns."""
     parser = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
     parser.add_argument("seconds", type=float)
-    parser.add_argument("--twin", choices=["ready", "legacy"], default="ready")
+    parser.add_argument("--extension", choices=["ready", "legacy"], default="ready")
     options = parser.parse_args()
     if not __debug__:
         skip("python -O removes the assert statements")
     faulthandler.enable()
     # Not cancelled, because a hang during the exit of the interpreter counts too.
     faulthandler.dump_traceback_later(options.seconds + GRACE, exit=True)
-    twin = importlib.import_module({"ready": "ftdemo", "legacy": "ftdemo.legacy"}[options.twin])
-    summary = stress(twin, Going(options.seconds))
+    extension = importlib.import_module(
+        {"ready": "ftdemo", "legacy": "ftdemo.legacy"}[options.extension]
+    )
+    summary = stress(extension, Going(options.seconds))
     assert not (FREE_THREADED and is_gil_enabled()), "the GIL is on, so the run proves nothing"
     print(summary)

@@ -36,7 +36,7 @@ def wheelhouse(tmp_path):
 
 @pytest.fixture
 def expect(tmp_path):
-    path = tmp_path / "contract.toml"
+    path = tmp_path / "expected.toml"
     path.write_text(CELLS)
     return str(path)
 
@@ -206,7 +206,7 @@ def test_tags_that_match_the_contents_are_no_problem(tmp_path, python, abi, plat
 
 
 @pytest.mark.parametrize(
-    ("contract", "message"),
+    ("listed", "message"),
     [
         ("", r"one table \[\[cells\]\]"),
         ("[[cells]]\ninterpreters = []\nplatforms = ['any']", "interpreters must be a list"),
@@ -217,13 +217,13 @@ def test_tags_that_match_the_contents_are_no_problem(tmp_path, python, abi, plat
             "listed twice: cp314-any",
         ),
         ("cells = 3", r"\[\[cells\]\]"),
-        ("[[cells", "contract.toml"),
+        ("[[cells", "expected.toml"),
     ],
 )
 def test_exit_code_2_when_the_list_of_expected_wheels_is_invalid(
-    fresh_python, wheelhouse, expect, contract, message
+    fresh_python, wheelhouse, expect, listed, message
 ):
-    Path(expect).write_text(contract)
+    Path(expect).write_text(listed)
     with pytest.raises(ContractError, match=message):
         survey([str(wheelhouse)], expect)
     done = fresh_python("-m", "ftdemo", "wheels", str(wheelhouse), "--expect", expect)
