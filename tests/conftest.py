@@ -193,10 +193,14 @@ def fresh_python() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 @pytest.fixture
 def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
-    """interrupted(*words, env, when) runs `ftdemo WORDS`, and sends Ctrl-C once when() is true."""
+    """interrupted(*words, env, when) runs `ftdemo WORDS`, and signals it once when() is true."""
 
     def run(
-        *words: str, env: dict[str, str], when: Callable[[], bool], patience: float = 5
+        *words: str,
+        env: dict[str, str],
+        when: Callable[[], bool],
+        patience: float = 5,
+        by: signal.Signals = signal.SIGINT,
     ) -> subprocess.CompletedProcess[str]:
         with subprocess.Popen(
             [sys.executable, "-m", "ftdemo", *words],
@@ -210,7 +214,7 @@ def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
             while not when():
                 assert process.poll() is None
                 time.sleep(0.01)
-            process.send_signal(signal.SIGINT)
+            process.send_signal(by)
             output, errors = process.communicate(timeout=patience)
         return subprocess.CompletedProcess(words, process.returncode, output, errors)
 

@@ -8,6 +8,7 @@ import math
 import os
 import pathlib
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -340,6 +341,8 @@ def _stress(options: Options) -> int:
 
     if options.pair and len(options.targets) > 1:
         options.parser.error("--pair needs exactly one TARGET")
+    # The command `timeout` and CI systems end a process in this way: print the findings so far.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         configured = settings.read(pathlib.Path.cwd())
         with report.progress() as progress:

@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -199,19 +200,21 @@ def test_exit_code_3_when_threads_met_too_few_times():
 
 
 @needs_threads
-def test_a_factory_in_the_settings_creates_the_objects(on_path):
-    factories = {"racing.NeedsKey": "racing.safe.NeedsKey(racing.safe.make_key('open sesame'))"}
+@pytest.mark.parametrize("name", ["racing.NeedsKey", "racing.safe.NeedsKey"])
+def test_a_factory_in_the_settings_creates_the_objects(name, on_path):
+    factories = {name: "racing.safe.NeedsKey(racing.safe.make_key('open sesame'))"}
     result = drive("racing.safe:NeedsKey", 0.2, factories=factories)
     assert result["types"][0]["operations"] > 0
 
 
 @needs_threads
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_interrupt_prints_the_findings_so_far(interrupted, racing):
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_interrupt_prints_the_findings_so_far(interrupted, racing, by):
     words = ("stress", "racing.unsafe", "--seconds", "2", "--json")
     later = time.monotonic() + 8
     env = environment(racing)
-    done = interrupted(*words, env=env, when=lambda: time.monotonic() > later, patience=60)
+    done = interrupted(*words, env=env, when=lambda: time.monotonic() > later, patience=60, by=by)
     assert done.returncode == exit_codes.ERROR, done.stderr
     assert "interrupted" in done.stderr
     assert json.loads(done.stdout)["types"]

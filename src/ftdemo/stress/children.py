@@ -143,7 +143,7 @@ def _is_stuck(before: _Activity | None, now: _Activity | None, limit: float, wai
         load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
         return waits >= load / interpreter.cores()
     had = now.seconds - before.seconds
-    return had >= limit or (had < limit / 100 and not now.runnable)
+    return had >= limit / 2 or (had < limit / 100 and not now.runnable)
 
 
 def _listen(
@@ -189,7 +189,8 @@ def _listen(
 
 # Lines that are about the driver, not about the target.
 _NOISE = re.compile(
-    r"^\s*$|^<Cannot show|^Stack \(most|[/\\]ftdemo[/\\]stress[/\\]|[/\\]threading\.py\"|_Py_DumpStack"
+    r"^\s*$|^<Cannot show|^Stack \(most|_Py_DumpStack"
+    r"|[/\\]ftdemo[/\\](stress[/\\]|processes\.py)|[/\\]threading\.py\""
 )
 
 

@@ -72,6 +72,8 @@ def _why_aside(ending: Ending) -> str:
             return f"crashes in one thread ({ending.words})"
         case "hang":
             return f"blocks: it does not return within {children.TRY:g} s"
+        case "error":
+            return f"fails in a new process ({ending.words})"
     return f"ends the process ({ending.words})"
 
 

@@ -141,6 +141,8 @@ def _drive_each_way(target: TargetSession, subject: Subject) -> None:
     aside: dict[str, str] = {}
     driven: dict[tuple[str, ...], Driver] = {}
     given = _constructors(target, subject, aside)
+    if not given:
+        target.add_unmade(subject.name)
     constructors = list(given)
     for constructor in constructors:
         driver = Driver(target, subject._replace(constructor=constructor))

@@ -182,8 +182,9 @@ class TargetSession:
         self.queue: deque[Subject] = deque()
         self.functions: dict[str, tuple[str, ...]] = {}
         self._known: set[str] = set()
+        self._derived: dict[str, Subject] = {}
         self._not_imported: set[str] = set()
-        self._lock = threading.Lock()  # guards queue and _known
+        self._lock = threading.Lock()  # guards queue, _known and _derived
         self.declares_ready = self._declares_ready()
         self._list()
 
@@ -271,7 +272,7 @@ class TargetSession:
         for subject in types:
             self._queue_type(subject)
         for factory, expression in settings.factories.items():
-            if not any(_public(subject) == factory for subject in types):
+            if not any(factory in _names(subject) for subject in types):
                 top = factory.partition(".")[0]
                 if top in {name.partition(".")[0] for name in target.modules}:
                     self.queue.append(Subject(factory, top, "x", expression, None, ()))
@@ -283,28 +284,40 @@ class TargetSession:
             why = "its documentation says that it is incompatible with threads"
             self.run.add_type(not_driven(subject.name), {"*": why})
             return
-        factory = self.run.settings.factories.get(_public(subject))
+        factories = self.run.settings.factories
+        factory = next((factories[name] for name in _names(subject) if name in factories), None)
         functions = self.functions.get(subject.module, ())
         self.queue.append(subject._replace(functions=functions, constructor=factory))
 
     def add_derived(self, names: Mapping[str, str], subject: Subject, constructor: str) -> None:
-        """Queue types of the target that have no constructor, but are returned by a call."""
+        """Add types of the target that a call returns; queue those that have no constructor."""
+        if not (self.target.expression or "x").isidentifier() or self.run.settings.pair:
+            return
+        functions = () if subject.expression else subject.functions
         for name, label in names.items():
-            with self._lock:
-                bare = (self.target.expression or "x").isidentifier()
-                if name in self._known or not bare or self.run.settings.pair:
-                    continue
-                self._known.add(name)
-                functions = () if subject.expression else subject.functions
-                made = _made_by(label, constructor, functions)
-                if made:
-                    self.queue.append(Subject(name, subject.module, "x", made, None, ()))
-                    self.run.tell(name, total=1)
+            if made := _made_by(label, constructor, functions):
+                derived = Subject(name, subject.module, "x", made, None, ())
+                with self._lock:
+                    self._derived.setdefault(name, derived)
+                    self._queue_derived(name)
+
+    def add_unmade(self, name: str) -> None:
+        """Add a type for which no constructor call works; queue it if another call returns it."""
+        with self._lock:
+            self._known.discard(name)
+            self._queue_derived(name)
+
+    def _queue_derived(self, name: str) -> None:
+        if name in self._derived and name not in self._known:
+            self._known.add(name)
+            self.queue.append(self._derived[name])
+            self.run.tell(name, total=1)
 
 
-def _public(subject: Subject) -> str:
-    """Return the public name of a type: without the extension module inside the package."""
-    return f"{subject.module.partition('.')[0]}.{subject.expression}"
+def _names(subject: Subject) -> tuple[str, ...]:
+    """Return the names of a type: with and without the extension module inside the package."""
+    top = subject.module.partition(".")[0]
+    return (f"{top}.{subject.expression}", f"{subject.module}.{subject.expression}", subject.name)
 
 
 def _made_by(label: str, constructor: str, functions: Sequence[str]) -> str | None:
