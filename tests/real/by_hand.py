@@ -3,9 +3,9 @@
     python3.14t tests/real/by_hand.py RESULT.json... [--seconds N] [--write FOLDER]
 
 For each finding, write a plain program and run it; --write keeps the programs. A program for an
-outcome first runs both orders of the calls in one thread, then lets threads meet on new objects,
-and counts the outcomes that no order gave. A program for a crash or a hang makes the calls first in
-one thread, then in several. Exit with 1 if a finding is not reproduced.
+outcome first lets threads take turns in every order, then lets them meet on new objects, and counts
+the outcomes that no order gave. A program for a crash or a hang makes the calls first in one
+thread, then in several. Exit with 1 if a finding is not reproduced.
 """
 
 import argparse
@@ -25,7 +25,7 @@ ATTEMPTS = 4
 BEGIN = '''\
 """{title}"""
 
-import os, sys, threading
+import _operator, os, sys, threading
 from random import choice, randrange
 from re import sub
 from time import monotonic, sleep
@@ -117,16 +117,26 @@ def orders(steps):
     ]
 
 def in_turn(known):
-    """Run every order in one thread; return the outcomes that are not yet known."""
+    """Let the threads take turns in every order; return the outcomes that are not yet known."""
     new = set()
     for order in orders([len(each) for each in calls])[:60]:
-        for _ in range(60):
-            x, y, n = make(), make(), number()
-            todo = [iter(each) for each in calls]
-            results = [[] for _ in calls]
-            for i in order:
-                results[i].append(attempt(next(todo[i]), x, y, n))
-            new.add(outcome(x, y, n, [r for each in results for r in each]))
+        shared = [(make(), make(), number()) for _ in range(60)]
+        results = [[] for _ in calls]
+        done = [0]
+
+        def run(i):
+            turns = [turn for turn, thread in enumerate(order) if thread == i]
+            for k, (x, y, n) in enumerate(shared):
+                results[i].append([])
+                for call, turn in zip(calls[i], turns):
+                    while done[0] < k * len(order) + turn:
+                        sleep(0)
+                    results[i][-1].append(attempt(call, x, y, n))
+                    done[0] += 1
+
+        together([lambda i=i: run(i) for i in range(len(calls))])
+        for k, (x, y, n) in enumerate(shared):
+            new.add(outcome(x, y, n, [r for each in results for r in each[k]]))
     return new - known
 
 def attempt(call, x, y, n):
@@ -146,6 +156,7 @@ if len(in_turn(known)) > 1:  # values that differ each time: compare only types
     coarse = True
     known = in_turn(set())
     known |= in_turn(known)
+print("fine in turn", flush=True)
 
 seen, meetings, example = 0, 0, None
 end = monotonic() + seconds
@@ -322,13 +333,13 @@ def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
     if written.returncode:
         return False, "no program: " + (written.stderr.strip().rpartition("\n")[2] or "?")
     for _ in range(ATTEMPTS):
-        shown, words = run(program, seconds, finding["kind"] == "not-atomic")
+        shown, words = run(program, seconds)
         if shown:
             break
     return shown, words
 
 
-def run(program: Path, seconds: float, outcome: bool) -> tuple[bool, str]:
+def run(program: Path, seconds: float) -> tuple[bool, str]:
     """Run a program in a new folder; return whether the finding shows, and its outcome."""
     environment = os.environ | {"PYTHONHASHSEED": "0"}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
@@ -346,8 +357,8 @@ def run(program: Path, seconds: float, outcome: bool) -> tuple[bool, str]:
             )
         except subprocess.TimeoutExpired as error:
             lines = (error.stdout or b"").decode(errors="replace")
-            return "fine in turn" in lines and not outcome, "hangs"
-    fine = outcome or "fine in turn" in done.stdout
+            return "fine in turn" in lines, "hangs"
+    fine = "fine in turn" in done.stdout
     if done.returncode < 0:
         return fine, f"signal {-done.returncode}" + ("" if fine else " in one thread")
     if done.returncode == 99:

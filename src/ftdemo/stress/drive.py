@@ -13,12 +13,10 @@ from ftdemo.stress.results import FEW, KINDS, Counts, Finding, Kind
 from ftdemo.stress.session import Subject, TargetSession
 
 MOST_RESTARTS = 40  # children per subject; each new one follows a crash or a hang
+MOST_ATTEMPTS = 4  # that end the child, per function
 MOST_CONFIRMED = 10  # findings per subject of the kind not-atomic
 MOST_CRASHES = 2  # findings per subject of each other kind
-MOST_ENDS: dict[Kind, int] = {
-    "crash": 8,
-    "hang": 2,
-}  # of children that drive one subject; a hang takes longer
+MOST_ENDS = {"crash": 12, "hang": 4}  # of children that drive one subject; a hang takes longer
 CONFIRM_SECONDS = 2.0
 CONTROL_SECONDS = 0.5
 MOST_TRIALS: dict[Kind, int] = {"crash": 16, "hang": 4, "broken": 16}  # to reduce a finding
@@ -40,6 +38,7 @@ class _Candidate(NamedTuple):
     malloc: str | None = None
     seen: int = 1
     meetings: int = 1
+    collided: bool = False  # it was seen in a collision, or when its outcome was read
 
 
 class _Shown(NamedTuple):
@@ -62,7 +61,11 @@ def until_done(
         ending = children.run({**request, "aside": aside}, say=heard, stop=stop)
         if ending.kind == "done" or ending.last[0] != "try" or ending.last[1] in aside:
             break
-        aside[ending.last[1]] = _why_aside(ending)
+        label, why = ending.last[1], _why_aside(ending)
+        aside[label] = why
+        name = label.partition("(")[0]
+        if sum(each.startswith(f"{name}(") for each in aside) >= MOST_ATTEMPTS:
+            aside[f"{name}(...)"] = why  # with whatever arguments
     return ending
 
 
@@ -99,6 +102,7 @@ class Driver:
         self._candidates: list[_Candidate] = []
         self._races: set[str] = set()  # source lines with a report of ThreadSanitizer
         self._hung: Counter[str] = Counter()
+        self._ends: Counter[str] = Counter()  # of children, by kind
 
     def survey(self) -> bool:
         """Find the operations; return False if there are none."""
@@ -176,8 +180,8 @@ class Driver:
             if last is None:
                 return
             left *= max(0.0, 1 - spent)
-            ends = Counter(each.kind for each in self._candidates)
-            if left < 0.05 or any(ends[kind] >= most for kind, most in MOST_ENDS.items()):
+            self._ends[last.kind] += 1
+            if left < 0.05 or any(self._ends[kind] >= most for kind, most in MOST_ENDS.items()):
                 return
 
     def _drive_once(
@@ -261,10 +265,14 @@ class Driver:
                     self._operations = [o for o in self._operations if o["label"] != label]
             return
         kind: Kind = "hang" if ending.kind == "hang" else "crash"
+        kind = "broken" if ending.kind == "error" else kind
         outcome = self._error(ending)
         count = threads or len(labels)
         self._meetings += 1  # the meeting that the child could not report
-        self._candidates.append(_Candidate(kind, tuple(labels), count, outcome, malloc))
+        collided = phase == "collide"
+        self._candidates.append(
+            _Candidate(kind, tuple(labels), count, outcome, malloc, collided=collided)
+        )
 
     def _is_fine_in_turn(self, ending: Ending, labels: list[str]) -> bool:
         """Tell whether a crash does not recur when threads take turns in a new child.
@@ -329,7 +337,7 @@ class Driver:
 
     def _add_unconfirmed(self) -> None:
         """Report the candidates as unconfirmed, because the run was stopped."""
-        for kind, labels, threads, outcome, _, seen, meetings in self._candidates:
+        for kind, labels, threads, outcome, _, seen, meetings, _ in self._candidates:
             shown = _Shown({**outcome, "unconfirmed": True}, seen, meetings, kind)
             self._run.add_finding(self._finding(shown, labels, threads))
 
@@ -339,10 +347,11 @@ class Driver:
         finding = None
         if settings.only != "crash" and len(labels) > 1:
             finding = self._confirm_outcome(labels, seconds, settings.seed)
+        counts = dict.fromkeys((max(2, len(labels)), max(settings.threads, len(labels))))
+        self._candidates += [_Candidate("crash", labels, threads, {}) for threads in counts]
+        for candidate in self._candidates:
+            finding = finding or self._confirm_burst(candidate)
         self._candidates.clear()
-        for threads in dict.fromkeys((max(2, len(labels)), max(settings.threads, len(labels)))):
-            if finding is None:
-                finding = self._confirm_burst(_Candidate("crash", labels, threads, {}))
         if finding is not None:
             self._run.add_finding(finding)
 
@@ -362,14 +371,7 @@ class Driver:
             elif line[0] == "meetings":
                 self._meetings += line[1]
 
-        request = self._of.request(
-            self._subject,
-            "confirm",
-            labels=list(labels),
-            observers=self._observers,
-            seconds=seconds,
-            seed=seed,
-        )
+        request = self._request_to_confirm(labels, seconds, seed)
         ending = children.run(request, say=heard, stop=self._run.stop)
         if ending.kind != "done":
             if begun:
@@ -385,6 +387,18 @@ class Driver:
             return None
         kind: Kind = "broken" if broken else "not-atomic"
         return self._finding(_Shown(outcome, seen, meetings, kind), labels, len(labels))
+
+    def _request_to_confirm(
+        self, labels: tuple[str, ...], seconds: float, seed: int
+    ) -> dict[str, Any]:
+        return self._of.request(
+            self._subject,
+            "confirm",
+            labels=list(labels),
+            observers=self._observers,
+            seconds=seconds,
+            seed=seed,
+        )
 
     def _confirm_burst(self, candidate: _Candidate) -> Finding | None:
         """Run a burst that failed again in a new child; if threads take turns, it must not fail."""
@@ -423,7 +437,26 @@ class Driver:
                 outcome = {"object": self._subject.constructor, "error": words}
                 return _Shown(outcome, 1, max(meetings, 1), "broken")
         self._meetings += meetings if self._settings.pair else 0
+        if candidate.collided and labels == candidate.labels:
+            return self._collide_again(candidate)
         return None
+
+    def _collide_again(self, candidate: _Candidate) -> _Shown | None:
+        """Run collisions in a new child until it dies; bursts do not read outcomes."""
+        begun: Line = []
+        meetings = 0
+
+        def heard(line: Line) -> None:
+            nonlocal begun, meetings
+            if line[0] == "begin":
+                meetings += bool(begun)
+                begun = line
+
+        request = self._request_to_confirm(candidate.labels, CONFIRM_SECONDS, self._settings.seed)
+        ending = children.run(request, say=heard, stop=self._run.stop, malloc=candidate.malloc)
+        if ending.kind in {"done", "exit"} or not begun or begun[1] != "collide":
+            return None
+        return _Shown(self._error(ending), 1, meetings, candidate.kind)
 
     def _burst(
         self,
@@ -515,7 +548,7 @@ class Driver:
     def _again(self, kind: Kind, labels: tuple[str, ...], threads: int) -> str:
         target = f"{self._subject.module}:{self._subject.constructor}"
         if not self._subject.expression and self._subject.constructor == "object()":
-            target = f"{self._subject.module}:object()"
+            target = f"{self._subject.module}:"  # the functions
         words = ["ftdemo", "stress", target, "--pair", *labels, "--seed", str(self._settings.seed)]
         if kind in {"crash", "hang"}:
             words += ["--only", "crash"]

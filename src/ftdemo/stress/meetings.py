@@ -141,7 +141,7 @@ class Match:
                 calls += operation.build(x, y, self._number.next())
             job = self._job(Meetings(1), tuple(calls), 0, (), 0, 0, each=len(operation.steps))
             start = time.perf_counter()
-            job()
+            self._crew.run([job])  # as in a collision: a call may change the state of its thread
             longest = max(longest, (time.perf_counter() - start) / 50)
         return longest
 
@@ -334,6 +334,12 @@ class Burst:
 
     def size(self) -> tuple[int, int]:
         """Return how many objects, and calls per thread and object, take about BURST_SECONDS."""
+        (slowest,) = self._crew.run([self._slowest])
+        calls = int(BURST_SECONDS / slowest / self.threads)
+        return max(1, min(BURST_OBJECTS, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
+
+    def _slowest(self) -> float:
+        """Measure the seconds that the slowest call takes in one thread."""
         slowest = 1e-7
         for operation in self.operations:
             made = operation.build(*self._subject.make_two(), self._number.next())
@@ -342,8 +348,7 @@ class Burst:
                 with contextlib.suppress(BaseException):
                     function(*arguments)
             slowest = max(slowest, (time.perf_counter() - start) / len(made))
-        calls = int(BURST_SECONDS / slowest / self.threads)
-        return max(1, min(BURST_OBJECTS, calls // BURST_CALLS)), max(4, min(BURST_CALLS, calls))
+        return slowest
 
     def grows(self, objects: int, calls: int, seed: int) -> str:
         """Return a text if memory grows with every burst, but not when threads take turns."""

@@ -143,7 +143,7 @@ class Drive:
         if (
             request["only_functions"]
             and survey.is_extension_type(kind)
-            and self._own(kind.__module__)
+            and self._own(survey.module_of(kind))
         ):
             every, observers = self._survey.operations(
                 kind, request["constructor"], request["functions"]

@@ -278,6 +278,9 @@ class TargetSession:
                     self.queue.append(Subject(factory, top, "x", expression, None, ()))
         for module, names in functions.items():
             self.queue.append(Subject(module, module, "", None, None, names))
+        if not self.queue and not aside:
+            why = "it has no public types or functions that are written in C"
+            self.run.add_type(not_driven(target.name), {"*": why})
 
     def _queue_type(self, subject: Subject) -> None:
         if subject.level == "incompatible":

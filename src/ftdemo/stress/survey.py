@@ -5,6 +5,7 @@ before it is made. The attempt that ended a child is not made again; aside has t
 """
 
 import ast
+import builtins
 import contextlib
 import importlib
 import os
@@ -12,7 +13,10 @@ import re
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.machinery import ExtensionFileLoader
+from itertools import islice
 from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple, TypedDict
@@ -29,6 +33,7 @@ LONG_SEARCH = 0.3  # seconds to look for the arguments of one function
 SLOW_OBSERVER = 300e-6  # seconds; slower operations are not used as observers
 OBSERVERS = 24
 LOOKUPS = 6
+FEW_ATTEMPTS = 30  # to call a method that may make an object
 MOST_TRIED = 8  # operations that may fill an object, and that fail on an empty one
 # Methods that, by their names, show state although they take arguments.
 _LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
@@ -161,9 +166,28 @@ def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Ite
         for name, value in sorted(vars(module).items()):
             if name.startswith("_") or id(value) in seen or not is_extension_type(value):
                 continue
-            if own(value.__module__):
+            if own(module_of(value)) or _has_no_module(value, module):
                 seen.add(id(value))
                 yield Something(module.__name__, full_name(value), name, level_of(value.__doc__))
+
+
+def module_of(kind: type) -> str:
+    """Return the __module__ of a type; "" if that is no text, as with a member of that name."""
+    name = kind.__module__
+    return name if isinstance(name, str) else ""
+
+
+def _has_no_module(kind: type, module: ModuleType) -> bool:
+    """Tell whether a type does not name its module, as is the default of PyO3.
+
+    Its __module__ is then "builtins".
+    """
+    loader = getattr(module.__spec__, "loader", None)
+    return (
+        module_of(kind) == "builtins"
+        and isinstance(loader, ExtensionFileLoader)
+        and kind not in {*vars(builtins).values(), *vars(types).values()}
+    )
 
 
 def find_functions(module: ModuleType, own: Callable[[str], bool]) -> Iterator[str]:
@@ -180,7 +204,7 @@ def find_functions(module: ModuleType, own: Callable[[str], bool]) -> Iterator[s
 
 def full_name(kind: type) -> str:
     """Return the name of a type with its module."""
-    return f"{kind.__module__}.{kind.__qualname__}"
+    return f"{module_of(kind)}.{kind.__qualname__}"
 
 
 def owner(names: Sequence[str]) -> Callable[[str], bool]:
@@ -256,7 +280,7 @@ class Survey:
                 return None
         source = ast.unparse(parent)
         kind = type(self.constructor_of(source)())
-        if not (is_extension_type(kind) and self._own(kind.__module__)):
+        if not (is_extension_type(kind) and self._own(module_of(kind))):
             return None
 
         class Replace(ast.NodeTransformer):
@@ -272,11 +296,9 @@ class Survey:
         more: list[str] = []
         deadline = time.perf_counter() + LONG_SEARCH
         reason = ""
-        for arguments in values.arguments(kind, kind.__name__, kind.__name__):
-            if "y" in arguments:
-                continue
-            text = f"{expression}({', '.join(arguments)})"
-            if text in self.aside:
+        for call, arguments in self._ways_to_make(kind, works):
+            text = f"{expression}{call}({', '.join(arguments)})"
+            if "y" in arguments or {text, f"{expression}{call}(...)"}.intersection(self.aside):
                 continue
             self._say("try", text)
             try:
@@ -287,7 +309,7 @@ class Survey:
                 if isinstance(made, kind):
                     works.append(text)
                     if (larger := _larger(arguments)) != arguments:
-                        more.append(f"{expression}({', '.join(larger)})")
+                        more.append(f"{expression}{call}({', '.join(larger)})")
             if len(works) >= 8 or time.perf_counter() > deadline:
                 break
         for text in more[:1]:
@@ -307,6 +329,22 @@ class Survey:
                 f"no fitting arguments found ({reason}): pass 'module:Type(...)' or set a factory"
             )
         return _different(works)
+
+    def _ways_to_make(
+        self, kind: type, works: Sequence[str]
+    ) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield ("", arguments), and if none of these works, (".method", arguments).
+
+        For example, the method is a class method, such as now().
+        """
+        for arguments in values.arguments(kind, kind.__name__, kind.__name__):
+            yield "", arguments
+        for name in sorted(vars(kind)):
+            method = getattr(kind, name, None)
+            if works or name.startswith("_") or not isinstance(method, BuiltinFunctionType):
+                continue
+            tried = values.arguments(method, f"{kind.__name__}.{name}", kind.__name__)
+            yield from ((f".{name}", arguments) for arguments in islice(tried, FEW_ATTEMPTS))
 
     def objects_for(self, functions: Sequence[str]) -> list[str]:
         """Find expressions that make objects of the module's types that these functions accept."""
@@ -460,6 +498,8 @@ class Survey:
         is accepted, some with new values.
         If none works, returns one whose exception does not mean a wrong call.
         """
+        if what in self.aside:
+            return []
         deadline = time.perf_counter() + LONG_SEARCH
         works: dict[str, str] = {}
         raises: list[str] = []
@@ -545,7 +585,7 @@ class Survey:
         if isinstance(result, (tuple, list)):
             pieces += [(item, f"[{index}]") for index, item in enumerate(result[:4])]
         for value, place in pieces:
-            if is_extension_type(type(value)) and self._own(type(value).__module__):
+            if is_extension_type(type(value)) and self._own(module_of(type(value))):
                 self.derived.setdefault(full_name(type(value)), label + place)
 
     def _classify(
@@ -596,9 +636,10 @@ class Survey:
         telling = [operation for operation in silent if operation not in mute]
         last = [operation for operation in silent + changers if operation not in telling]
         observers = [*telling, *lookups, *last][: OBSERVERS + LOOKUPS]
-        subject = Subject(make, lambda: (make(), make()), (*telling[:OBSERVERS], *lookups))
         x = make()
+        subject = Subject(make, lambda: (make(), make()), tuple(observers))
         self.state = repr(observe(subject, x, Labels(x=x)))
+        subject = subject._replace(observers=(*telling[:OBSERVERS], *lookups))
         for each in found:
             operation = operations[each["label"]]
             self._say("try", operation.label)

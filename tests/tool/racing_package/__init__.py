@@ -61,6 +61,20 @@ UNSAFE = {
     "NumbersCalls": Unsafe(WRONG, "NumbersCalls()", ("o()",) * 2, "sorted(r) == [1, 2]"),
     "InplaceAdd": Unsafe(WRONG, "InplaceAdd()", ("o += 1",) * 2, "int(o) == 2"),
     "ChecksThenActs": Unsafe(WRONG, "ChecksThenActs()", ("o.withdraw(1)",) * 2, "o.balance == 0"),
+    "LastItem": Unsafe(
+        WRONG,
+        "(lambda o: (o.push(1), o)[1])(LastItem())",
+        ("o.pop()",) * 2,
+        "sum(type(one) is int for one in r) == 1",
+        hard="fails on a new object: another call must come first",
+    ),
+    "UnitedSets": Unsafe(
+        WRONG,
+        "UnitedSets(8)",
+        ("o.unite(1, 3)",) * 2,
+        "sorted(r) == [False, True]",
+        hard="the smallest argument that works makes an object that cannot race",
+    ),
     "TornPair": Unsafe(WRONG, "TornPair()", ("o.fill(1)", "o.read()"), "r[1] in {(0, 0), (1, 1)}"),
     "TornAttribute": Unsafe(
         WRONG, "TornAttribute()", ("o.both = 1", "o.both = 2"), "o.both in {(1, 1), (2, 2)}"

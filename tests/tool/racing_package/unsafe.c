@@ -149,6 +149,100 @@ TYPE(ChecksThenActs, "ChecksThenActs(balance=1)\n--\n\n",
     {Py_tp_methods, ChecksThenActs_methods},
     {Py_tp_getset, ChecksThenActs_getset});
 
+/* pop() looks for an item before it takes the lock. A new stack has none: a
+ * call of push() must come first. */
+typedef struct {
+    PyObject_HEAD
+    PyMutex mutex;
+    int64_t n;
+} LastItem;
+
+static PyObject *
+last_item_push(PyObject *op, PyObject *Py_UNUSED(item))
+{
+    LastItem *self = (LastItem *)op;
+    PyMutex_Lock(&self->mutex);
+    _Py_atomic_store_int64(&self->n, self->n + 1);
+    PyMutex_Unlock(&self->mutex);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+last_item_pop(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    LastItem *self = (LastItem *)op;
+    if (_Py_atomic_load_int64(&self->n) == 0) {
+        PyErr_SetString(PyExc_IndexError, "empty");
+        return NULL;
+    }
+    linger();
+    PyMutex_Lock(&self->mutex);
+    int64_t n = self->n - 1;
+    _Py_atomic_store_int64(&self->n, n);
+    PyMutex_Unlock(&self->mutex);
+    return PyLong_FromLongLong(n);
+}
+
+METHODS(LastItem,
+    {"push", last_item_push, METH_O, "push($self, item, /)\n--\n\n"},
+    {"pop", last_item_pop, METH_NOARGS, "pop($self, /)\n--\n\n"});
+TYPE(LastItem, "LastItem()\n--\n\n", {Py_tp_methods, LastItem_methods});
+
+/* Sets of numbers below n that can be united: with n = 1, nothing races. */
+typedef struct {
+    PyObject_HEAD
+    long n; /* constant after united_sets_new() */
+    volatile long parents[32];
+} UnitedSets;
+
+static PyObject *
+united_sets_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"n", NULL};
+    PyObject *arg;
+    long n;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O", keywords, &arg)
+        || !as_number(arg, 32, &n)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((UnitedSets *)op)->n = n;
+        for (long i = 0; i < n; i++) {
+            ((UnitedSets *)op)->parents[i] = i;
+        }
+    }
+    return op;
+}
+
+static PyObject *
+united_sets_unite(PyObject *op, PyObject *args)
+{
+    UnitedSets *self = (UnitedSets *)op;
+    long a, b;
+    if (!PyArg_ParseTuple(args, "ll", &a, &b)) {
+        return NULL;
+    }
+    if (a < 0 || b < 0 || a >= self->n || b >= self->n) {
+        PyErr_SetString(PyExc_IndexError, "not below n");
+        return NULL;
+    }
+    for (; self->parents[a] != a; a = self->parents[a]) {
+    }
+    for (; self->parents[b] != b; b = self->parents[b]) {
+    }
+    linger();
+    self->parents[a] = b;
+    return PyBool_FromLong(a != b);
+}
+
+METHODS(UnitedSets,
+    {"unite", united_sets_unite, METH_VARARGS,
+     "unite($self, a, b, /)\n--\n\n"});
+TYPE(UnitedSets, "UnitedSets(n)\n--\n\n",
+    {Py_tp_new, united_sets_new},
+    {Py_tp_methods, UnitedSets_methods});
+
 /* One method sets both numbers and one reads both; neither takes a lock. */
 typedef struct {
     PyObject_HEAD
@@ -2128,6 +2222,7 @@ static PyType_Spec *specs[] = {
     &HandsOutTwice_spec,
     &InplaceAdd_spec,
     &ItemSlots_spec,
+    &LastItem_spec,
     &LazyHash_spec,
     &LazyList_spec,
     &LazyPart_spec,
@@ -2156,6 +2251,7 @@ static PyType_Spec *specs[] = {
     &TornPair_spec,
     &TornSides_spec,
     &TwoLocks_spec,
+    &UnitedSets_spec,
     &UnlockedStack_spec,
     &WrongSum_spec,
 };
