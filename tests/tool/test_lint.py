@@ -440,6 +440,13 @@ class TestChoice:
         (tmp_path / "pyproject.toml").write_text("[tool.ftdemo.lint]\nfrozen = ['names']\n")
         assert rules_of(lint([source(code)])) == set()
 
+    def test_lint_error_when_a_rule_of_any_file_is_unknown(self, source, tmp_path):
+        path = source(LAZY)
+        table = "[tool.ftdemo.lint]\nper-file-ignores = {'other.c' = ['no-such']}\n"
+        (tmp_path / "pyproject.toml").write_text(table)
+        with pytest.raises(LintError, match="no-such"):
+            lint([path])
+
     @pytest.mark.parametrize(
         "table", ["selekt = []", "select = 'a'", "select = [", "per-file-ignores = []"]
     )
@@ -548,6 +555,13 @@ class TestBadInput:
         assert [Path(out["path"]).name for out in result["not_analysed"]] == [
             "large.c", "pythoncapi_compat.h", "cython.c",
         ]  # fmt: skip
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="others refuse such a name")
+    @pytest.mark.parametrize("form", ["full", "json", "github", "sarif"])
+    def test_a_path_that_is_not_utf8_is_printed(self, form, source, tmp_path, capsysbinary):
+        source(LAZY)
+        os.rename(os.fsencode(tmp_path / "module.c"), os.fsencode(tmp_path) + b"/\xff.c")
+        assert main(["lint", "--output-format", form, str(tmp_path)]) == 1
 
     @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
     def test_links_in_a_loop_are_skipped(self, source, tmp_path):
