@@ -560,7 +560,7 @@ class TestBadInput:
     @pytest.mark.parametrize("form", ["full", "json", "github", "sarif"])
     def test_a_path_that_is_not_utf8_is_printed(self, form, source, tmp_path, capsysbinary):
         source(LAZY)
-        os.rename(os.fsencode(tmp_path / "module.c"), os.fsencode(tmp_path) + b"/\xff.c")
+        (tmp_path / "module.c").rename(tmp_path / os.fsdecode(b"\xff.c"))
         assert main(["lint", "--output-format", form, str(tmp_path)]) == 1
 
     @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
