@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -439,6 +441,13 @@ class TestChoice:
         (tmp_path / "pyproject.toml").write_text("[tool.ftdemo.lint]\nfrozen = ['names']\n")
         assert rules_of(lint([source(code)])) == set()
 
+    def test_lint_error_when_a_rule_of_any_file_is_unknown(self, source, tmp_path):
+        path = source(LAZY)
+        table = "[tool.ftdemo.lint]\nper-file-ignores = {'other.c' = ['no-such']}\n"
+        (tmp_path / "pyproject.toml").write_text(table)
+        with pytest.raises(LintError, match="no-such"):
+            lint([path])
+
     @pytest.mark.parametrize(
         "table", ["selekt = []", "select = 'a'", "select = [", "per-file-ignores = []"]
     )
@@ -548,6 +557,13 @@ class TestBadInput:
             "large.c", "pythoncapi_compat.h", "cython.c",
         ]  # fmt: skip
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="others refuse such a name")
+    @pytest.mark.parametrize("form", ["full", "json", "github", "sarif"])
+    def test_a_path_that_is_not_utf8_is_printed(self, form, source, tmp_path, capsysbinary):
+        source(LAZY)
+        (tmp_path / "module.c").rename(tmp_path / os.fsdecode(b"\xff.c"))
+        assert main(["lint", "--output-format", form, str(tmp_path)]) == 1
+
     @pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
     def test_links_in_a_loop_are_skipped(self, source, tmp_path):
         source(LAZY)
@@ -589,6 +605,34 @@ class TestBadInput:
         monkeypatch.setattr(api, "WORTH_PROCESSES", 0)
         assert lint([str(tmp_path)], jobs=2) == alone
         assert len(alone["findings"]) == 6
+
+    @pytest.mark.skipif(not hasattr(os, "killpg"), reason="it looks for processes of a group")
+    def test_processes_end_when_the_one_that_started_them_is_killed(self, source, tmp_path):
+        for number in range(2):
+            source(LAZY * 6_000, f"{number}.c")
+        run = [sys.executable, "-m", "ftdemo", "lint", "--jobs", "2", "--json", str(tmp_path)]
+        with subprocess.Popen(run, stdout=subprocess.DEVNULL, start_new_session=True) as process:
+            wait_until(lambda: len(processes_of(process.pid)) >= 3)
+            process.kill()
+        try:
+            wait_until(lambda: not processes_of(process.pid))
+        finally:
+            for pid in processes_of(process.pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+def processes_of(group):
+    """Return the processes of a group that have not ended."""
+    done = subprocess.run(["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, check=True)
+    rows = (line.split() for line in done.stdout.decode().splitlines())
+    return [int(pid) for pid, pgid, stat in rows if int(pgid) == group and stat[0] != "Z"]
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 @pytest.mark.skipif(not (PROJECT / "docs").is_dir(), reason="no documentation beside the tests")

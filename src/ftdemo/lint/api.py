@@ -1,12 +1,14 @@
 """Find hazards in files: read many files in parallel, and join the results."""
 
 import gc
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Literal, NamedTuple, TypedDict
 
 from ftdemo import exit_codes
@@ -356,7 +358,7 @@ def _run(
         weights[lightest] += file.size
     context = get_context("spawn")
     # One pool with one process per share, so that a share is checked where it was loaded.
-    pools = [ProcessPoolExecutor(1, mp_context=context) for _ in shares]
+    pools = [ProcessPoolExecutor(1, context, _end_with_parent) for _ in shares]
     try:
         loading: list[Future[Loaded]] = [
             pool.submit(load, share) for pool, share in zip(pools, shares, strict=True)
@@ -372,6 +374,18 @@ def _run(
     order = {file.shown: number for number, file in enumerate(found)}
     reports.sort(key=lambda report: order[report.shown])
     return reports, [out for loaded in all_loaded for out in loaded.left_out]
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, even if that was killed."""
+
+    def wait() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    Thread(target=wait, daemon=True).start()
 
 
 def _modules(reports: list[Report], findings: list[Finding]) -> list[Module]:

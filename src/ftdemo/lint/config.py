@@ -28,6 +28,8 @@ class Config(NamedTuple):
 
     def rules(self) -> list[str]:
         """Return the names of the rules to run. Raise ConfigError for an unknown name."""
+        for _, rules in self.per_file_ignores:
+            _expand(rules)
         names = _expand(self.select or ("default",))
         ignored = _expand(self.ignore)
         return [name for name in RULES if name in names and name not in ignored]

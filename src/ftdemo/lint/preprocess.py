@@ -15,12 +15,13 @@ from ftdemo.lint.conditions import ELSEWHERE, Macro, value
 LARGEST_EXPANSION = 6_000
 DEEPEST = 100  # conditions in conditions
 TOKENS = re.compile(
-    r"""//(?:[^\n\\]|\\.|\\\n)*|/\*.*?(?:\*/|\Z)|R"\((?:.*?)\)"|"(?:[^"\\\n]|\\.|\\\n)*"|'(?:[^'\\\n]|\\.)*'""",
+    r"""//(?:[^\n\\]|\\.|\\\n)*|/\*.*?(?:\*/|\Z)|R"(\w*)\(.*?(?:\)\1"|\Z)|"(?:[^"\\\n]|\\.|\\\n)*"|'(?:[^'\\\n]|\\.)*'""",
     re.DOTALL,
 )
 DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w*)((?:[^\n\\]|\\\n|\\.)*)", re.MULTILINE)
 DEFINE = re.compile(r"\s*([A-Za-z_]\w*)(\([^()]*\))?(.*)", re.DOTALL)
 WORD = re.compile(r"[A-Za-z_]\w*")
+LONG_WORD = re.compile(r"\w{500,}")  # for which regular expressions would take too long
 NOT_NEWLINE = re.compile(r"[^\n]")
 
 # Names that rules know. They are never expanded, even if a file defines them as macros.
@@ -162,7 +163,7 @@ def _strip(text: str) -> tuple[str, list[Comment]]:
         comments.append(Comment(line, line + token.count("\n"), not before.strip(), token))
         return _blank(token)
 
-    plain = TOKENS.sub(replace, text)
+    plain = LONG_WORD.sub(lambda match: "x" * len(match[0]), TOKENS.sub(replace, text))
     if not plain.isascii():
         plain = re.sub(r"[^\x00-\x7f]", "?", plain)
     return plain, comments

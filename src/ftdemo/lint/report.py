@@ -1,9 +1,12 @@
 """Print the findings of the lint in a format: full, concise, json, github or sarif."""
 
 import json
+import os
 import sys
 from collections import Counter
+from io import TextIOWrapper
 from typing import Any
+from urllib.parse import quote
 
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +25,8 @@ NOT_ANALYSED_SHOWN = 5
 
 def print_result(result: Result, form: str) -> None:
     """Print a result in one of the formats."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a path may be no text
     if form == "json":
         print(json.dumps(result, indent=2))
     elif form == "sarif":
@@ -168,9 +173,7 @@ def sarif(result: Result) -> dict[str, Any]:
 
 
 def _uri(path: str) -> str:
-    from urllib.parse import quote
-
-    return quote(path)
+    return quote(os.fsencode(path))
 
 
 def _sarif_rule(name: str) -> dict[str, Any]:

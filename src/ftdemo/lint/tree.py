@@ -61,6 +61,15 @@ class Node:
             node = node.parent
         return node
 
+    def used_in(self, *through: str) -> "Node | None":
+        """Return the node that uses the value: no cast, no parentheses, and not of these kinds."""
+        node = self.parent
+        while node is not None and (
+            node.kind in {"cast_expression", "parenthesized_expression"} or node.kind in through
+        ):
+            node = node.parent
+        return node
+
     def contains(self, other: "Node") -> bool:
         """Tell whether a node is this one, or inside it."""
         return self.start <= other.start and other.end <= self.end

@@ -28,7 +28,7 @@ def declares(source: Source) -> bool:
     group="optional",
     source=f"{HOWTO}#module-initialization",
     help="add {Py_mod_gil, Py_MOD_GIL_NOT_USED} to the module's slots once the findings of lint and "
-    "stress are fixed",
+    "stress are fixed (pybind11 and Boost.Python: mod_gil_not_used(); nanobind: FREE_THREADED in CMake)",
     ignore="the module needs the GIL, and this is intended",
     wrong="""
 static PyModuleDef_Slot slots[] = {{Py_mod_exec, exec}, {0, NULL}};

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from ftdemo.lint.changes import is_foreign_change
 from ftdemo.lint.flow import Event, called_name, strip
 from ftdemo.lint.names import SETS_REFERENCE
-from ftdemo.lint.project import ALONE, is_foreign_change
+from ftdemo.lint.project import ALONE
 from ftdemo.lint.rules.emptiness import filled_when_null
 from ftdemo.lint.rules.references import is_frozen, is_private
 from ftdemo.lint.rules.rule import Found, rule

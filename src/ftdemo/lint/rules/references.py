@@ -65,18 +65,9 @@ def is_only_compared(function: Function, call: Node) -> bool:
         return False
     if parent.kind == "expression_statement":
         return True  # called for its effect
-    name = ""
-    if parent.kind == "init_declarator":
-        declarator = parent.get("declarator")
-        name = (
-            declarator.children[-1].text if declarator is not None and declarator.children else ""
-        )
-        name = name.lstrip("* ")
-    elif parent.kind == "assignment_expression":
-        left = parent.get("left")
-        name = left.text if left is not None and left.kind == "identifier" else ""
-        if is_comparison(parent) and not name:
-            return True
+    name = variable_given(call)
+    if not name and parent.kind == "assignment_expression" and is_comparison(parent):
+        return True
     if not name or name not in function.names:
         return False
     uses = [n for n in function.names[name] if n.start > call.start]
@@ -121,9 +112,7 @@ def is_comparison(node: Node) -> bool:
 
 def variable_given(call: Node) -> str:
     """Return the variable that the result of a call is assigned to, or ""."""
-    node = call.parent
-    while node is not None and node.kind in {"cast_expression", "parenthesized_expression"}:
-        node = node.parent
+    node = call.used_in()
     if node is None:
         return ""
     if node.kind == "init_declarator":
@@ -233,30 +222,18 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
 
 def _taken_at_once(function: Function, call: Node) -> bool:
     """Tell whether the next step takes a reference to the borrowed object."""
-    parent = call.parent
-    while parent is not None and parent.kind in {
-        "cast_expression",
-        "parenthesized_expression",
-        "argument_list",
-    }:
-        parent = parent.parent
-    if parent is not None and parent.kind == "call_expression" and called_name(parent) in INCREF:
+    if _is_incref(call.used_in("argument_list")):
         return True
     name = variable_given(call)
     for node in function.names.get(name, ()):
         if node.start <= call.end or is_comparison(node):
             continue
-        outer = node.parent
-        while outer is not None and outer.kind in {
-            "cast_expression",
-            "parenthesized_expression",
-            "argument_list",
-        }:
-            outer = outer.parent
-        return (
-            outer is not None and outer.kind == "call_expression" and called_name(outer) in INCREF
-        )
+        return _is_incref(node.used_in("argument_list"))
     return False
+
+
+def _is_incref(node: Node | None) -> bool:
+    return node is not None and node.kind == "call_expression" and called_name(node) in INCREF
 
 
 @rule(
@@ -456,12 +433,7 @@ def unique_reference(source: Source) -> Iterator[Found]:
                 "error",
             )
         elif name == "Py_REFCNT":
-            parent = call.parent
-            while parent is not None and parent.kind in {
-                "parenthesized_expression",
-                "cast_expression",
-            }:
-                parent = parent.parent
+            parent = call.used_in()
             if (
                 parent is not None
                 and parent.kind == "binary_expression"
@@ -573,9 +545,7 @@ def _is_kept(function: Function, name: str, event: Event) -> bool:
     for node in function.names.get(name, ()):
         if event.node.start <= node.start < event.node.end:
             continue
-        parent = node.parent
-        while parent is not None and parent.kind in {"cast_expression", "parenthesized_expression"}:
-            parent = parent.parent
+        parent = node.used_in()
         if parent is None:
             return True
         if parent.kind in {
