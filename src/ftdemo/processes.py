@@ -126,17 +126,17 @@ def _decoded(output: bytes) -> str:
     return output.decode(errors="replace").replace("\r\n", "\n")
 
 
-def end_with_parent() -> None:
+def end_with_parent() -> int:
     """Make this child process end, with its process group, when its parent ends.
 
     The child's stdin is a pipe to which only the parent could write, and never does. When the
     parent ends, in whatever way, a read from the pipe returns. After this call, stdin is empty.
+    Returns a file descriptor of the pipe.
 
     check/probe.py must not import this module, and runs only the code object of this function.
     """
     import _thread
     import os
-    import sys
 
     read, get_pid, get_group, leave = os.read, os.getpid, getattr(os, "getpgrp", int), os._exit
     kill_group = getattr(os, "killpg", None)
@@ -144,13 +144,6 @@ def end_with_parent() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
-    if sys.platform == "linux":
-        # The kernel sends SIGIO to the process group, which ends it. The thread below may be unable
-        # to run: while a call hangs that keeps the GIL, or while all threads are being stopped.
-        import fcntl
-
-        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -get_group())
-        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
     def watch() -> None:
         try:
@@ -162,3 +155,17 @@ def end_with_parent() -> None:
         leave(1)
 
     _thread.start_new_thread(watch, ())
+    return lifeline
+
+
+def end_by_signal(lifeline: int) -> None:
+    """On Linux, let the kernel send SIGIO to the process group when the parent ends.
+
+    lifeline is what end_with_parent() returned. Its thread may be unable to run:
+    while a call hangs that keeps the GIL, or while CPython waits for all threads to stop.
+    """
+    if sys.platform == "linux":
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)

@@ -89,7 +89,8 @@ def test_a_child_that_calls_end_with_parent_ends_with_it(tmp_path, watched):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux sends a signal")
 def test_a_child_whose_threads_cannot_run_ends_with_its_parent(tmp_path):
     hangs = SLEEPER.replace("time.sleep(600)\n", "10 ** 10 ** 9\n")  # with the GIL
-    program = "from ftdemo import processes; processes.end_with_parent()\n" + hangs
+    ends = "processes.end_by_signal(processes.end_with_parent())"
+    program = f"from ftdemo import processes; {ends}\n{hangs}"
     with subprocess.Popen(
         [sys.executable, "-c", PARENT, program, str(tmp_path / "pids")]
     ) as parent:

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ftdemo.processes import end_with_parent
+from ftdemo.processes import end_by_signal, end_with_parent
 from ftdemo.stress import survey
 from ftdemo.stress.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress.operations import Operation, mirrored, parse
@@ -521,7 +521,7 @@ def _after_fork_in_parent() -> None:
 def main() -> None:
     """Run the request."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    end_with_parent()
+    end_by_signal(end_with_parent())
     reporter = Reporter(sys.argv[2])
     faulthandler.enable(ERRORS)
     if hasattr(os, "register_at_fork"):
