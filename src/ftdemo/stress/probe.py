@@ -67,10 +67,12 @@ def list_subjects(request: dict[str, Any], reporter: Reporter) -> None:
         reporter.say("aside", each["operation"], each["why"])
     for found in survey.find_types(modules, own):
         reporter.say("type", *found)
+    seen: set[int] = set()
     for module in modules:
-        names = list(survey.find_functions(module, own))
-        if names:
+        found = {name: id(vars(module)[name]) for name in survey.find_functions(module, own)}
+        if names := [name for name, function in found.items() if function not in seen]:
             reporter.say("functions", module.__name__, names)
+        seen.update(found.values())
 
 
 class Drive:
@@ -154,7 +156,8 @@ class Drive:
             found = self._survey.module_functions(request["functions"], request["constructor"])
         else:
             found = self._survey.operations(kind, request["constructor"], request["functions"])
-            self._say("kind", survey.full_name(kind), level_of(kind.__doc__))
+            name = survey.name_in(kind, self._survey.module)
+            self._say("kind", name, level_of(kind.__doc__))
         filled = None
         if not request["only_functions"]:
             filled = self._survey.filled(found[0], request["constructor"], self._example)

@@ -168,13 +168,24 @@ def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Ite
                 continue
             if own(module_of(value)) or _has_no_module(value, module):
                 seen.add(id(value))
-                yield Something(module.__name__, full_name(value), name, level_of(value.__doc__))
+                yield Something(
+                    module.__name__, name_in(value, module), name, level_of(value.__doc__)
+                )
 
 
 def module_of(kind: type) -> str:
     """Return the __module__ of a type; "" if that is no text, as with a member of that name."""
     name = kind.__module__
     return name if isinstance(name, str) else ""
+
+
+def name_in(kind: type, module: ModuleType) -> str:
+    """Return the name of a type with its module, or with this one if it does not name its own."""
+    return (
+        f"{module.__name__}.{kind.__qualname__}"
+        if _has_no_module(kind, module)
+        else full_name(kind)
+    )
 
 
 def _has_no_module(kind: type, module: ModuleType) -> bool:
@@ -186,7 +197,7 @@ def _has_no_module(kind: type, module: ModuleType) -> bool:
     return (
         module_of(kind) == "builtins"
         and isinstance(loader, ExtensionFileLoader)
-        and kind not in {*vars(builtins).values(), *vars(types).values()}
+        and not any(kind is value for space in (builtins, types) for value in vars(space).values())
     )
 
 
