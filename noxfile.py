@@ -83,17 +83,13 @@ def demo(session: nox.Session) -> None:
 
 @nox.session(tags=REST)
 def lint(session: nox.Session) -> None:
-    """Check style, types, stubs, metadata and workflows with all hooks of pre-commit."""
+    """Check style, types, stubs, metadata and workflows with all hooks of pre-commit.
+
+    It also formats Python and C, and writes docs/guarantees.md, and fails if that changes a file.
+    """
     install_ftdemo(session, *group("lint"), *group("test"), "nox")
     session.run("pre-commit", "run", "--all-files", "--show-diff-on-failure")
     session.run("pytest", "-q", "tests/tool/test_lint.py")
-
-
-@nox.session
-def guarantees(session: nox.Session) -> None:
-    """Write docs/guarantees.md from docstrings and mutants."""
-    session.install(".")
-    session.run("python", "tools/guarantees.py")
 
 
 @nox.session(name="lint-real")
@@ -101,15 +97,6 @@ def lint_real(session: nox.Session) -> None:
     """Run the lint on other sources, for docs/lint.md: nox -s lint-real -- FOLDER..."""
     session.install(".[lint]")
     session.run("python", "tests/tool/lint_real.py", *session.posargs)
-
-
-@nox.session(name="format")
-def fmt(session: nox.Session) -> None:
-    """Format Python and C in place."""
-    session.install(*group("lint"))
-    session.run("ruff", "check", "--fix-only")
-    session.run("ruff", "format")
-    session.run("clang-format", "-i", *map(str, Path("csrc").rglob("*.[ch]")))
 
 
 @nox.session(python=PYTHONS)
@@ -145,7 +132,7 @@ def asan(session: nox.Session) -> None:
 
 @nox.session(python=False, tags=REST)
 def tsan(session: nox.Session) -> None:
-    """Run the tests of the C code under ThreadSanitizer, and check that it reports the legacy twin.
+    """Run the tests of the C code under ThreadSanitizer, which must report csrc/legacy.
 
     Arguments: an instrumented interpreter, and the file of CPython's suppressions for its version.
     Without arguments, install both.
@@ -189,7 +176,7 @@ def bench(session: nox.Session) -> None:
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
 def smoke(session: nox.Session) -> None:
-    """Check that each benchmark runs and that each peer keeps its contract; ignore the figures."""
+    """Check that the benchmarks run and that each peer behaves like Account; ignore the figures."""
     measure(session, "cereggii", options=["--quick"])
 
 

@@ -63,7 +63,7 @@ else:
         extension("ftdemo._single_phase", "csrc/single_phase.c"),
         # Shows the object header of the free-threaded build.
         extension("ftdemo._object_header", "csrc/object_header.c"),
-        # The barrier at which `ftdemo stress` lets threads meet.
+        # Lets the threads of `ftdemo stress` call at the same time.
         extension("ftdemo._stress", "csrc/stress.c"),
     ]
 

@@ -3,7 +3,7 @@
     python -X gil=0 benchmarks/calls.py WINDOWS
 
 Print, as JSON, the seconds for one operation in each window; benchmarks/run.py uses these. The
-option -X gil=0 is needed because importing the legacy twin would bring the GIL back.
+option -X gil=0 is needed because importing ftdemo.legacy would bring the GIL back.
 """
 
 import importlib

@@ -26,8 +26,8 @@ FREE, GIL = "free-threaded", "with the GIL"
 
 WHO = {
     "nothing": "a function that does nothing",
-    "convert": "and checks and converts its arguments",
-    "legacy": "the legacy twin: no lock",
+    "convert": "a function that only checks and converts its arguments",
+    "legacy": "ftdemo.legacy: no lock",
     "ftdemo": "ftdemo",
     "cython_section": "Cython, `critical_section`",
     "nanobind_lock": "nanobind, `lock_self`, `lock`",
@@ -51,7 +51,7 @@ KINDS = {
     "C": "a loop in C, detached",
     "sum_of_squares": "`sum_of_squares`",
     "own": "deposits, an account for each thread",
-    "side by side": "the same, but the accounts lie side by side in memory",
+    "side by side": "the same, but the accounts are next to each other in memory",
     "one": "deposits, one account",
     "pair": "transfers between two accounts, in opposite directions",
 }
@@ -92,7 +92,12 @@ def rows_of_calls(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, 
         lock = minus(net(f"ftdemo.{operation}"), net(f"legacy.{operation}"))
         found = ratios(lock, net(f"loop.{SAME_LOCK[operation]}"))
         if asked[0]["interpreter"]["free_threaded"]:
-            yield "the lock in a call, for the same lock in the loop", title, "ratio", figure(found)
+            yield (
+                "the lock in a call, divided by the same lock in the loop",
+                title,
+                "ratio",
+                figure(found),
+            )
 
 
 def rows_of_threads(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str, Figure]]:
@@ -104,7 +109,7 @@ def rows_of_threads(asked: list[dict[str, Any]]) -> Iterator[tuple[str, str, str
             found = [int(threads) * ratio for ratio in ratios(times[f"{kind}.1"], values)]
             yield f"{threads} threads, compared with one", KINDS[kind], "ratio", figure(found)
     for kind, values in pooled(asked, "fairness").items():
-        title = "the thread that gets least done, for the one that gets most done"
+        title = "work of the slowest thread, divided by work of the fastest"
         yield title, KINDS[kind], "ratio", figure(values)
 
 
@@ -119,13 +124,13 @@ def rows_of_checks(found: Times) -> Iterator[tuple[str, str, str, Figure]]:
         yield f"imports of {package}", titles[which], "s", figure(values)
         if which == "all":
             ratio = figure(ratios(found[f"{package}.check"], values))
-            yield f"imports of {package}", "the first, for the second", "ratio", ratio
+            yield f"imports of {package}", "the first divided by the second", "ratio", ratio
 
 
 def rows_of_stress(found: Times) -> Iterator[tuple[str, str, str, Figure]]:
     titles = {
-        "driver": "meetings on an `Account`, which both threads deposit into: the driver alone",
-        "stress": "meetings of all its operations, the oracle's included",
+        "driver": "meetings of two deposits into an `Account`, outcomes not compared",
+        "stress": "meetings of all operations of `Account`, outcomes compared",
     }
     for name, values in found.items():
         if name in titles:

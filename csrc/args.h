@@ -1,5 +1,5 @@
-/* Checks of arguments, the same for both twins. A check that succeeds runs no
- * Python code, so facts that a caller knew before it still hold. */
+/* Checks of arguments, for csrc/ready and csrc/legacy. A check that succeeds
+ * runs no Python code, so what the caller knew before it is still true. */
 #ifndef FTDEMO_ARGS_H
 #define FTDEMO_ARGS_H
 

@@ -32,7 +32,8 @@ PyDict_SetDefaultRef(PyObject *dict, PyObject *key, PyObject *value,
 }
 #endif
 
-/* New in 3.13. The legacy twin uses the older one, which borrows. */
+/* New in 3.13. csrc/legacy uses the older PyWeakref_GetObject(), which borrows
+ * a reference; newer versions deprecate it. */
 #if PY_VERSION_HEX < 0x030D0000
 static inline int
 PyWeakref_GetRef(PyObject *ref, PyObject **result)
@@ -41,7 +42,7 @@ PyWeakref_GetRef(PyObject *ref, PyObject **result)
     *result = op == NULL || op == Py_None ? NULL : Py_NewRef(op);
     return op == NULL ? -1 : *result != NULL;
 }
-#else /* deprecated, and removed in 3.15 */
+#else /* PyWeakref_GetObject() is removed in 3.15 */
 #define PyWeakref_GetObject weakref_get_object
 
 static inline PyObject *

@@ -1,9 +1,9 @@
-/* Meetings: threads that call at the same moment, or one after the other.
+/* Let threads make calls at the same moment, or one after the other.
  *
- * A race shows when two calls overlap, and calls take some ten nanoseconds:
- * so threads meet at a barrier that spins, wait for a random moment, and call.
- * Lock-free: the counters are atomic, all else belongs to one thread. Spinning
- * detaches now and then, for a thread that waits to stop the world. */
+ * A race shows when calls overlap, and a call may take 10 ns. So threads meet
+ * at a barrier that spins, then wait for a random time, then call.
+ * No locks: the counters are atomic, and each Script belongs to one thread. A
+ * thread that spins detaches now and then, so others can stop the world. */
 
 #include "compat.h"
 
@@ -25,7 +25,7 @@ typedef int64_t counter_t;
     ((void)__atomic_fetch_add((counter), (n), __ATOMIC_ACQ_REL))
 #endif
 
-/* Looks at a counter before the thread gives way: some ten microseconds. */
+/* The number of reads of a counter before a thread yields: about 10 us. */
 #define SPINS 2000
 
 typedef struct {
@@ -35,14 +35,14 @@ typedef struct {
     counter_t turn;    /* atomic: calls of take_turns() that are over */
 } Meetings;
 
-/* What one thread calls, and what came of it. Belongs to that thread. */
+/* The calls of one thread, and their outcomes. Only that thread uses it. */
 typedef struct {
     PyObject *calls;    /* a tuple of tuples: a callable and its arguments */
-    Py_ssize_t size;    /* how many calls there are */
-    Py_ssize_t each;    /* how many of them belong to one meeting */
-    PyObject *outcomes; /* a list: for each call what it gave or raised */
+    Py_ssize_t size;    /* the number of calls */
+    Py_ssize_t each;    /* the number of calls after each barrier */
+    PyObject *outcomes; /* a list: what each call returned or raised */
     PyObject *raised;   /* bytes: 1 for each call that raised */
-    int keep;           /* false: only a SystemError is kept */
+    int keep;           /* false: keep no outcome except a SystemError */
 } Script;
 
 static void
@@ -86,8 +86,8 @@ spin(uint64_t steps)
     }
 }
 
-/* Whether a call gave an object that is gone: PYTHONMALLOC=debug fills what
- * is freed with this byte. Such an object need not crash anything soon. */
+/* Tells whether a call returned a freed object: PYTHONMALLOC=debug fills freed
+ * memory with this byte. Using such an object may crash much later. */
 static inline int
 is_freed(PyObject *outcome)
 {
@@ -124,14 +124,14 @@ script_init(Script *script)
     script->size = PyTuple_GET_SIZE(script->calls);
     if (script->each < 1 || script->size % script->each != 0) {
         PyErr_SetString(PyExc_ValueError,
-                        "the calls are not a whole number of meetings");
+                        "the number of calls must be a multiple of each");
         return -1;
     }
     for (Py_ssize_t i = 0; i < script->size; i++) {
         PyObject *call = PyTuple_GET_ITEM(script->calls, i);
         if (!PyTuple_CheckExact(call) || PyTuple_GET_SIZE(call) < 1) {
             PyErr_SetString(PyExc_TypeError,
-                            "a call is a tuple of a callable and arguments");
+                            "a call must be a tuple: callable, arguments...");
             return -1;
         }
     }
@@ -151,13 +151,13 @@ script_init(Script *script)
 
 PyDoc_STRVAR(meetings_collide_doc,
 "collide($self, calls, each, phase=0, seed=1, keep=True, /)\n--\n\n"
-"Call in one of the threads that meet; give (outcomes, raised).\n\n"
-"calls is a tuple of tuples, each a callable and its arguments; each is how\n"
-"many of them the thread makes after one barrier. Every thread has as many\n"
-"meetings. Up to phase steps of a random wait come before the first call.\n"
-"outcomes is a list of what each call gave, or raised where raised[i] is 1;\n"
-"with keep=False it has None for all but a SystemError. Raises TypeError or\n"
-"ValueError before the first meeting. Blocks until the others have come.\n"
+"Call at the same time as the other threads; return (outcomes, raised).\n\n"
+"Each thread calls this method once, and all reach the same number of\n"
+"barriers. calls is a tuple of tuples: a callable and its arguments. After a\n"
+"barrier, the thread waits for a random time of up to phase steps, and makes\n"
+"the next `each` calls. outcomes is a list of what each call returned, or\n"
+"raised if raised[i] is 1; with keep=False, it has None instead, except for\n"
+"a SystemError. Raises TypeError or ValueError before the first barrier.\n"
 "Thread safety: safe on shared objects.");
 
 static PyObject *
@@ -190,10 +190,10 @@ meetings_collide(PyObject *op, PyObject *args)
 
 PyDoc_STRVAR(meetings_take_turns_doc,
 "take_turns($self, calls, turns, total, keep=True, /)\n--\n\n"
-"Call in one of the threads that take turns; give (outcomes, raised).\n\n"
-"As collide() does, but one call at a time over all threads: turns is a\n"
-"tuple that says for each call of a meeting which of its total calls it is,\n"
-"from 0 on. Blocks until the calls before are over.\n"
+"Call in turn with the other threads; return (outcomes, raised).\n\n"
+"The same as collide(), but only one thread calls at a time. All threads\n"
+"together make total calls on one object; turns has the numbers, from 0 on,\n"
+"of those that this thread makes. Blocks until it is the thread's turn.\n"
 "Thread safety: safe on shared objects.");
 
 static PyObject *
@@ -221,7 +221,7 @@ meetings_take_turns(PyObject *op, PyObject *args)
     if (script_init(&script) < 0) {
         return NULL;
     }
-    int64_t before = 0; /* turns of the meetings before this one */
+    int64_t before = 0; /* turns on the objects before this one */
     for (Py_ssize_t i = 0; i < script.size; i += script.each) {
         for (Py_ssize_t j = 0; j < script.each; j++) {
             int64_t turn = PyLong_AsLongLong(PyTuple_GET_ITEM(turns, j));
@@ -244,7 +244,7 @@ meetings_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     if (threads < 1) {
-        PyErr_SetString(PyExc_ValueError, "at least one thread meets");
+        PyErr_SetString(PyExc_ValueError, "threads must be at least 1");
         return NULL;
     }
     PyObject *op = type->tp_alloc(type, 0);
@@ -264,7 +264,7 @@ meetings_dealloc(PyObject *op)
 
 PyDoc_STRVAR(meetings_doc,
 "Meetings(threads)\n--\n\n"
-"Meetings between this number of threads: one call in each of them.\n\n"
+"Barriers for this number of threads, and calls at the same time.\n\n"
 "Thread safety: safe on shared objects.");
 
 static PyMethodDef meetings_methods[] = {
@@ -290,7 +290,7 @@ static PyType_Spec meetings_spec = {
 
 PyDoc_STRVAR(spin_doc,
 "spin($module, steps, /)\n--\n\n"
-"Do the work of a random wait of this many steps, to measure it.\n\n"
+"Wait for this number of steps, to measure how long a step takes.\n\n"
 "Thread safety: atomic.");
 
 static PyObject *

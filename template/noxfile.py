@@ -40,7 +40,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=FREE_THREADED)
 def stress(session: nox.Session) -> None:
-    """Check that the import keeps the GIL off, and let threads collide on shared objects."""
+    """Check that the import keeps the GIL off, and let threads call shared objects at once."""
     install(session, "stress")
     session.run("ftdemo", "check", "acme")
     session.run("ftdemo", "stress", "acme", *session.posargs)

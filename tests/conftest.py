@@ -1,4 +1,4 @@
-"""Fixtures and options of all tests: the twin under test, threads, and fresh interpreters."""
+"""Fixtures and options of all tests: the module under test, threads, and fresh interpreters."""
 
 import importlib
 import importlib.util
@@ -6,6 +6,7 @@ import itertools
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -42,6 +43,12 @@ collect_ignore = (
     if READY_ALONE
     else ["extension/test_abi3t.py"]
 )
+# What a test needs if it has the marker, and whether that is missing.
+NEEDS = {
+    "all_modules": (READY_ALONE, "needs modules that the stable ABI wheel lacks"),
+    "two_cores": (cores() == 1, "needs two cores: on one, threads seldom run at the same time"),
+    "free_threaded": (not FREE_THREADED, "needs a free-threaded build"),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -49,19 +56,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--twin",
         choices=["ready", "legacy"],
         default="ready",
-        help="the twin on which the tests of the API run",
+        help="the version of the extension that the tests of its API use",
     )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "race: threads share objects; must fail on the legacy twin with the GIL off"
+        "markers", "race: threads share objects; must fail on ftdemo.legacy with the GIL off"
     )
-    config.addinivalue_line("markers", "all_modules: needs modules that the stable ABI wheel lacks")
-    config.addinivalue_line(
-        "markers", "two_cores: needs two cores: on one, threads seldom run at the same time"
-    )
-    config.addinivalue_line("markers", "free_threaded: needs a free-threaded build")
+    config.addinivalue_line("markers", "slow: takes seconds, and does not depend on the build")
+    for marker, (_, reason) in NEEDS.items():
+        config.addinivalue_line("markers", f"{marker}: {reason}")
 
 
 def pytest_report_header() -> str:
@@ -76,12 +81,9 @@ def pytest_report_header() -> str:
 def pytest_itemcollected(item: pytest.Item) -> None:
     if item.get_closest_marker("race"):
         item.add_marker(pytest.mark.thread_unsafe(reason="starts threads"))
-    if item.get_closest_marker("free_threaded") and not FREE_THREADED:
-        item.add_marker(pytest.mark.skip(reason="needs a free-threaded build"))
-    if item.get_closest_marker("two_cores") and cores() == 1:
-        item.add_marker(pytest.mark.skip(reason="needs two cores"))
-    if item.get_closest_marker("all_modules") and READY_ALONE:
-        item.add_marker(pytest.mark.skip(reason="the stable ABI wheel contains only _ready"))
+    for marker, (missing, reason) in NEEDS.items():
+        if missing and item.get_closest_marker(marker):
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.hookimpl(trylast=True)
@@ -101,12 +103,8 @@ def twin(request: pytest.FixtureRequest) -> ModuleType:
     return importlib.import_module(name)
 
 
-class InThreads(Protocol):
-    def __call__(self, *functions: Callable[[], T]) -> list[T]: ...
-
-
 @pytest.fixture
-def in_threads() -> InThreads:
+def in_threads() -> Callable[..., list[T]]:
     """Call each function in its own thread, all released by one barrier; return their results.
 
     An exception in a thread is raised here. If threads hang, faulthandler_timeout ends the run.
@@ -114,13 +112,9 @@ def in_threads() -> InThreads:
     return threads.in_threads
 
 
-class Together(Protocol):
-    def __call__(self, *functions: Callable[[int], T], times: int) -> list[list[T]]: ...
-
-
 @pytest.fixture
-def together(in_threads: InThreads) -> Together:
-    """Call each function in its own thread with 0, 1, 2 ..., all functions at the same moment.
+def together() -> Callable[..., list[list[T]]]:
+    """together(*functions, times=n) calls each in its own thread with 0, 1 ... n - 1, all at once.
 
     Return the results of each function. Calls should be short: on a busy machine, threads that run
     for long seldom run at the same time, and then there is no race. Before every call, the threads
@@ -170,7 +164,7 @@ def together(in_threads: InThreads) -> Together:
                 failed.append(None)  # without this, the others would wait for ever
                 raise
 
-        return in_threads(*[partial(repeat_or_fail, function) for function in functions])
+        return threads.in_threads(*[partial(repeat_or_fail, function) for function in functions])
 
     return run
 
@@ -188,18 +182,34 @@ def another_module() -> Callable[[], ModuleType]:
     return lambda: load(importlib.util.find_spec("ftdemo._ready"))
 
 
-class FreshPython(Protocol):
-    def __call__(
-        self, *arguments: str, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]: ...
+@pytest.fixture
+def fresh_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run this interpreter in a new process; PYTHON_GIL and PYTHONWARNINGS come only from env."""
+    return partial(run_python, timeout=240)
 
 
 @pytest.fixture
-def fresh_python() -> FreshPython:
-    """Run this interpreter in a new process; PYTHON_GIL and PYTHONWARNINGS come only from env."""
+def interrupted() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """interrupted(*words, env, when) runs `ftdemo WORDS`, and sends Ctrl-C once when() is true."""
 
-    def run(*arguments: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-        return run_python(*arguments, env=env, timeout=240)
+    def run(
+        *words: str, env: dict[str, str], when: Callable[[], bool], patience: float = 5
+    ) -> subprocess.CompletedProcess[str]:
+        with subprocess.Popen(
+            [sys.executable, "-m", "ftdemo", *words],
+            env=os.environ | env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            # A shell makes background processes ignore Ctrl-C, and these tests may be one.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+        ) as process:
+            while not when():
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            output, errors = process.communicate(timeout=patience)
+        return subprocess.CompletedProcess(words, process.returncode, output, errors)
 
     return run
 

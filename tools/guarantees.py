@@ -40,7 +40,7 @@ the test that then fails. `tools/nox -s mutants` runs them. The same tests run u
 (`tools/nox -s tsan`) and under AddressSanitizer and UndefinedBehaviorSanitizer (`tools/nox -s
 asan`); no report may name `csrc/ready`.
 
-`tools/nox -s guarantees` writes this page.
+`tools/nox -s lint` writes this page.
 """
 HEADER = re.compile(r"Broken: (?P<broken>.+)\nCaught by: (?:\w+/)*(?P<check>\S+)")
 
@@ -71,7 +71,7 @@ def concept(source: Path) -> Iterator[str]:
     ]
     if names:
         yield from ["", "| name | guarantee |", "|---|---|", *names]
-    yield from ["", "| without this precaution | what fails | mutant |", "|---|---|---|"]
+    yield from ["", "| what the mutant breaks | test that fails | mutant |", "|---|---|---|"]
     mutants = []
     for patch in sorted((PROJECT / "tests/mutants").glob("*.patch")):
         text = patch.read_text(encoding="utf-8")

@@ -1,7 +1,8 @@
 /* One operation on two objects.
  *
  * Money is never lost, and no thread sees a transfer half done.
- * The GIL lets no other thread run in between. Read next: tickets.c. */
+ * The GIL lets no other thread run between the check and the last change.
+ * Read next: tickets.c. */
 
 #include "module.h"
 
@@ -12,10 +13,10 @@ typedef struct {
 
 #define Account_CAST(op) OBJECT_CAST(Account, op)
 
-/* The outcome of an operation; an error is raised later. */
+/* The outcome of an operation; none_or_raise() raises. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
-/* A negative amount is a withdrawal. */
+/* Deposits amount, or if it is negative, withdraws -amount. */
 static outcome
 add(Account *self, int64_t amount)
 {
@@ -148,7 +149,7 @@ account_balance(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(balance);
 }
 
-/* For copy and pickle, which handle the __dict__ of a subclass. */
+/* For copy and pickle, which handle a subclass's __dict__ and __slots__. */
 static PyObject *
 account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
 {

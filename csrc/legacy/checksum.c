@@ -1,7 +1,7 @@
 /* Native data and long work.
  *
  * Each update is atomic.
- * For this it keeps the GIL, however long it takes. Read next: signal.c. */
+ * For this, it keeps the GIL during the whole update. Read next: signal.c. */
 
 #include "module.h"
 
@@ -97,8 +97,7 @@ PyDoc_STRVAR(checksum_doc,
 PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
 "Add the bytes of data, a contiguous bytes-like object.\n\n"
-"Raises TypeError for an object without a buffer. Other threads must not\n"
-"change data during the call. Thread safety: atomic.");
+"Raises TypeError for an object without a buffer. Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"

@@ -27,9 +27,9 @@ module_intern(PyObject *Py_UNUSED(module), PyObject *key)
 
 PyDoc_STRVAR(intern_doc,
 "intern($module, key, /)\n--\n\n"
-"Return the first key seen that is equal to key, and keep it for ever.\n\n"
-"Raises TypeError if key is not hashable.\n"
-"Thread safety: atomic.");
+"Return the first key seen that is equal to key, and keep it.\n\n"
+"The keys live as long as the process.\n"
+"Raises TypeError if key is not hashable. Thread safety: atomic.");
 
 static PyMethodDef intern_functions[] = {
     {"intern", module_intern, METH_O, intern_doc},

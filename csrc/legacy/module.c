@@ -2,7 +2,8 @@
  *
  * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
  * process when it imports the module.
- * All other files rely on the GIL, as extensions did. Read next: account.c. */
+ * It lacks that slot, like every extension before 3.13, and all other files
+ * rely on the GIL. Read next: account.c. */
 
 #include "module.h"
 

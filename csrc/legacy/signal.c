@@ -1,7 +1,8 @@
 /* A container of callbacks, which run while other threads change it.
  *
  * An emission calls the callbacks that were connected when it began.
- * The GIL lets no other thread free the borrowed ones. Read next: work.c. */
+ * It borrows references to them: the GIL lets no other thread free one before
+ * its call. Read next: work.c. */
 
 #include "module.h"
 

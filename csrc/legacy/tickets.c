@@ -1,7 +1,8 @@
 /* One iterator shared by many threads.
  *
  * Each number is returned exactly once, and none is lost.
- * The GIL lets no other thread run in between. Read next: intern.c. */
+ * The GIL lets no other thread run between reading and advancing the number.
+ * Read next: intern.c. */
 
 #include "module.h"
 

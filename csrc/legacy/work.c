@@ -1,9 +1,9 @@
 /* Native work that touches no Python object: nothing to lock.
  *
- * It uses only arguments and local variables. It detaches, because a thread
- * that wants the GIL, or must stop all threads to collect garbage, waits for
- * every attached thread. The legacy twin is the same file.
- * Read next: module.c, docs/porting.md. */
+ * It uses only arguments and local variables. All of it runs detached: a
+ * thread that wants the GIL, or must stop all threads to collect garbage,
+ * waits for every attached thread; a short pause would not let it run.
+ * Same file: csrc/legacy/work.c. Read next: module.c, docs/porting.md. */
 
 #include "module.h"
 

@@ -1,9 +1,9 @@
 /* One operation on two objects.
  *
  * Money is never lost, and no thread sees a transfer half done.
- * SECTION2 takes both locks in an order that it chooses, so that opposite
- * transfers cannot deadlock. The legacy twin relies on the GIL.
- * Read next: tickets.c. */
+ * Py_BEGIN_CRITICAL_SECTION2 takes the locks of both accounts in an order that
+ * it chooses, so opposite transfers cannot deadlock. Without these locks,
+ * csrc/legacy/account.c relies on the GIL. Read next: tickets.c. */
 
 #include "module.h"
 
@@ -14,10 +14,10 @@ typedef struct {
 
 #define Account_CAST(op) OBJECT_CAST(Account, op)
 
-/* The outcome of an operation; an error is raised later. */
+/* The outcome of an operation; none_or_raise() raises after the section. */
 typedef enum { DONE, OVERDRAWN, TOO_LARGE } outcome;
 
-/* A negative amount is a withdrawal. */
+/* Deposits amount, or if it is negative, withdraws -amount. */
 static outcome
 add_lock_held(Account *self, int64_t amount)
 {
@@ -158,7 +158,7 @@ account_balance(PyObject *op, void *Py_UNUSED(closure))
     return PyLong_FromLongLong(balance);
 }
 
-/* For copy and pickle, which handle the __dict__ of a subclass. */
+/* For copy and pickle, which handle a subclass's __dict__ and __slots__. */
 static PyObject *
 account_getnewargs(PyObject *op, PyObject *Py_UNUSED(ignored))
 {

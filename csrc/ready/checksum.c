@@ -1,9 +1,9 @@
 /* Native data and long work.
  *
  * Each update is atomic.
- * The lock is a mutex, because detaching would suspend a critical section. No
- * Python code runs under it. The legacy twin relies on the GIL.
- * Read next: signal.c. */
+ * The lock is a mutex: a critical section would be suspended when the thread
+ * detaches, which is when it is needed. No Python code runs under the mutex.
+ * csrc/legacy/checksum.c relies on the GIL. Read next: signal.c. */
 
 #include "module.h"
 
@@ -15,7 +15,7 @@ typedef struct {
 } Checksum;
 
 #define Checksum_CAST(op) OBJECT_CAST(Checksum, op)
-#define DETACH_MINSIZE 2048 /* less is not worth detaching; as in hashlib */
+#define DETACH_MINSIZE 2048 /* bytes; less is not worth it; as in hashlib */
 
 /* Adler-32 (RFC 1950), block by block: the sums of up to 5552 bytes fit into
  * 32 bits without reduction. */
@@ -49,7 +49,7 @@ checksum_update(PyObject *op, PyObject *arg)
     if (view.len >= DETACH_MINSIZE) {
         Py_BEGIN_ALLOW_THREADS
         update_lock_held(self, view.buf, view.len);
-        /* Before attaching: at exit, a daemon thread hangs there. */
+        /* Unlock before attaching: at exit, a daemon thread never attaches. */
         mutex_unlock(&self->mutex);
         Py_END_ALLOW_THREADS
     }
@@ -125,7 +125,8 @@ PyDoc_STRVAR(update_doc,
 "update($self, data, /)\n--\n\n"
 "Add the bytes of data, a contiguous bytes-like object.\n\n"
 "Raises TypeError for an object without a buffer. Other threads must not\n"
-"change data during the call. Thread safety: atomic.");
+"change data during the call; if data has 2048 bytes or more, they can run\n"
+"even with the GIL. Thread safety: atomic.");
 
 PyDoc_STRVAR(copy_doc,
 "copy($self, /)\n--\n\n"

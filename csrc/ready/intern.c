@@ -1,8 +1,9 @@
 /* A module-wide cache.
  *
  * Concurrent first calls all return the same object.
- * It needs no lock: PyDict_SetDefaultRef() is atomic under the dict's lock.
- * The legacy twin borrows from a static dict. Read next: checksum.c. */
+ * It needs no lock: PyDict_SetDefaultRef() is atomic under the dict's lock and
+ * returns a strong reference. csrc/legacy/intern.c creates a static dict on
+ * first use, and borrows references from it. Read next: checksum.c. */
 
 #include "module.h"
 
@@ -19,9 +20,9 @@ module_intern(PyObject *module, PyObject *key)
 
 PyDoc_STRVAR(intern_doc,
 "intern($module, key, /)\n--\n\n"
-"Return the first key seen that is equal to key, and keep it for ever.\n\n"
-"Raises TypeError if key is not hashable.\n"
-"Thread safety: atomic.");
+"Return the first key seen that is equal to key, and keep it.\n\n"
+"The keys live as long as the module; each interpreter has its own. Raises\n"
+"TypeError if key is not hashable. Thread safety: atomic.");
 
 static PyMethodDef intern_functions[] = {
     {"intern", module_intern, METH_O, intern_doc},

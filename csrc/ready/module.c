@@ -2,8 +2,8 @@
  *
  * Without Py_mod_gil, a free-threaded Python turns the GIL on for the whole
  * process when it imports the module.
- * The slot is a promise, which the other files keep. The legacy twin declares
- * nothing. Read next: account.c. */
+ * The slot promises that the module needs no GIL; the other files keep that
+ * promise. csrc/legacy/module.c declares nothing. Read next: account.c. */
 
 #include "module.h"
 
@@ -90,7 +90,8 @@ static PyModuleDef_Slot module_slots[] = {
     {0, NULL},
 };
 
-/* The stable ABI for both builds uses an array instead (PEP 793). */
+/* The stable ABI for both builds lacks PyModuleDef; it uses an array of slots
+ * (PEP 793). */
 #ifdef Py_TARGET_ABI3T
 PyABIInfo_VAR(abi_info);
 

@@ -9,7 +9,8 @@
 /* The module of the public names, where pickle looks for types. */
 #define PACKAGE "ftdemo"
 
-/* Written by module_exec() only, before other threads see the module. */
+/* Written by module_exec() only, before other threads see the module: the
+ * fields need no lock, but an object that they refer to may need one. */
 typedef struct {
     PyTypeObject *account_type;
     PyObject *interned; /* dict: key -> key */

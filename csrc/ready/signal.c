@@ -1,9 +1,9 @@
 /* A container of callbacks, which run while other threads change it.
  *
  * An emission calls the callbacks that were connected when it began.
- * The section guards a pointer to a tuple that never changes. A call or DECREF
- * may run Python code, which would suspend the section, so it is outside.
- * The legacy twin borrows the callbacks. Read next: work.c. */
+ * A critical section guards the pointer to a tuple that never changes. Calls
+ * and DECREFs are outside it: they may run Python code, which could suspend
+ * it. csrc/legacy/signal.c borrows the callbacks. Read next: work.c. */
 
 #include "module.h"
 

@@ -1,8 +1,8 @@
 /* One iterator shared by many threads.
  *
  * Each number is returned exactly once, and none is lost.
- * A critical section makes reading and advancing the number one step.
- * The legacy twin relies on the GIL. Read next: intern.c. */
+ * A critical section makes reading and advancing the number one step; for
+ * this, csrc/legacy/tickets.c relies on the GIL. Read next: intern.c. */
 
 #include "module.h"
 

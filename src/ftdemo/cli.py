@@ -2,6 +2,7 @@
 
 import argparse
 import importlib.metadata
+import importlib.resources
 import json
 import math
 import os
@@ -9,15 +10,17 @@ import pathlib
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ftdemo import exit_codes
 
 EPILOG = (
     "exit codes: 0 every check passed, 1 a check failed, 2 usage or internal error, "
-    "3 nothing could be checked"
+    "3 nothing could be checked (for example, on a build with the GIL)"
 )
+JSON: dict[str, Any] = {"action": "store_true", "help": "print one JSON object"}
+Options = argparse.Namespace
 Commands = Any  # what add_subparsers() returns: argparse has no public name for it
 
 
@@ -26,29 +29,28 @@ def parser() -> argparse.ArgumentParser:
     main = argparse.ArgumentParser(
         prog="ftdemo",
         description="Help authors of C extensions get ready for free-threaded Python. Without a "
-        "command, check which of ftdemo's own extension modules bring the GIL back.",
+        "command, check which of ftdemo's own extension modules enable the GIL.",
         epilog=EPILOG,
     )
     main.add_argument("--version", action="store_true", help="print the version of ftdemo")
-    main.add_argument("--json", action="store_true", help="print one JSON object")
+    main.add_argument("--json", **JSON)
     main.set_defaults(run=_own)
     commands = main.add_subparsers(title="commands", metavar="COMMAND")
-    _add_check(commands)
-    _add_wheels(commands)
-    _add_demo(commands)
-    _add_lint(commands)
-    _add_stress(commands)
-    _add_new(commands)
+    for add in (_add_check, _add_wheels, _add_demo, _add_lint, _add_stress, _add_new):
+        add(commands)
     return main
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Run the command that the arguments name, and return its exit code."""
-    options = parser().parse_args(arguments)
     try:
+        options = parser().parse_args(arguments)
         code: int = options.run(options)
         if sys.stdout is not None:
             sys.stdout.flush()
+    except exit_codes.CommandError as error:
+        print(f"{options.parser.prog}: error: {error}", file=sys.stderr)
+        return exit_codes.ERROR
     except OSError as error:  # a closed pipe or a full disk
         print(f"ftdemo: error: {error}", file=sys.stderr)
         sys.stdout = None
@@ -64,22 +66,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _add_command(
     commands: Commands,
-    name: str,
-    run: Callable[[argparse.Namespace], int],
-    *,
-    help: str,  # noqa: A002 - argparse's name
+    run: Callable[[Options], int],
+    summary: str,
     description: str,
+    epilog: str = EPILOG,
 ) -> argparse.ArgumentParser:
-    """Add a command with the options that all commands have."""
+    """Add the command that this function runs, with the option that nearly all have: --json."""
+    name = run.__name__.strip("_")
     command: argparse.ArgumentParser = commands.add_parser(
-        name, help=help, description=description, epilog=EPILOG
-    )
-    # SUPPRESS keeps the value of a --json that comes before the command.
-    command.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print one JSON object"
+        name, help=summary, description=description, epilog=epilog
     )
     command.set_defaults(run=run, parser=command)
+    if run is not _new:
+        # SUPPRESS keeps the value of a --json that comes before the command.
+        command.add_argument("--json", **JSON, default=argparse.SUPPRESS)
     return command
+
+
+class _PrintSchema(argparse.Action):
+    """The option --schema: print schema.json of the command's package, and exit."""
+
+    def __init__(self, option_strings: list[str], dest: str) -> None:
+        about = "print the JSON Schema of the --json output, and exit"
+        super().__init__(option_strings, dest, nargs=0, help=about)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        package = importlib.resources.files(parser.prog.replace(" ", "."))
+        print(package.joinpath("schema.json").read_text(encoding="utf-8"), end="", flush=True)
+        parser.exit()
 
 
 def _seconds(text: str) -> float:
@@ -96,147 +110,107 @@ def _count(text: str) -> int:
     return value
 
 
-def _print_json(result: Mapping[str, Any]) -> None:
-    print(json.dumps(result, indent=2))
+def _print(
+    options: Options, result: Mapping[str, Any], print_for_people: Callable[[Any], None]
+) -> None:
+    if options.json:
+        print(json.dumps(result, indent=2))
+    else:
+        print_for_people(result)
 
 
-def _error(command: str, error: Exception) -> int:
-    print(f"ftdemo {command}: error: {error}", file=sys.stderr)
+def _interrupted(what: str) -> int:
+    print(f"interrupted: the {what} so far are printed", file=sys.stderr)
     return exit_codes.ERROR
 
 
-def _own(options: argparse.Namespace) -> int:
+def _own(options: Options) -> int:
     if options.version:
         print(f"ftdemo {importlib.metadata.version('ftdemo')}")
         return exit_codes.OK
     from ftdemo import own
 
     result = own.check_own_modules()
-    if options.json:
-        _print_json(result)
-    else:
-        own.print_own(result)
+    _print(options, result, own.print_own)
     return own.exit_code(result)
 
 
 def _add_check(commands: Commands) -> None:
-    command = _add_command(
+    add = _add_command(
         commands,
-        "check",
         _check,
-        help="find the modules that bring the GIL back",
-        description="Import every extension module of each target in a fresh process, and report "
-        "whether the GIL came on and which modules enabled it. Importing runs the target's code.",
-    )
-    command.add_argument(
-        "targets",
-        nargs="*",
-        metavar="TARGET",
-        help="an installed distribution, an importable package or module, or a wheel file",
-    )
-    command.add_argument(
-        "--schema",
-        action="store_true",
-        help="print the JSON Schema of the --json output, and exit",
-    )
-    command.add_argument(
-        "--timeout",
-        type=_seconds,
-        default=60.0,
-        metavar="S",
-        help="seconds allowed for one import (default: 60)",
-    )
-    command.add_argument(
-        "--jobs",
-        type=_count,
-        metavar="N",
-        help="number of processes that import in parallel (default: number of cores)",
-    )
+        "find the modules whose import enables the GIL",
+        "Import every extension module of each target in a fresh process, and report whether this "
+        "enabled the GIL, and which modules did so. Importing runs the target's code.",
+    ).add_argument
+    about = "an installed distribution, an importable package or module, or a wheel file"
+    add("targets", nargs="+", metavar="TARGET", help=about)
+    add("--schema", action=_PrintSchema)
+    about = "seconds allowed for one import (default: 60)"
+    add("--timeout", type=_seconds, default=60.0, metavar="S", help=about)
+    about = "number of processes that import in parallel (default: number of cores)"
+    add("--jobs", type=_count, metavar="N", help=about)
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: Options) -> int:
     from ftdemo import check
     from ftdemo.check import report
 
-    if options.schema:
-        print(check.SCHEMA.read_text(encoding="utf-8"), end="")
-        return exit_codes.OK
-    if not options.targets:
-        options.parser.error("the following arguments are required: TARGET")
-    interrupted = False
     try:
         with report.progress() as progress:
             result = check.check(
                 options.targets, timeout=options.timeout, jobs=options.jobs, progress=progress
             )
-    except check.TargetError as error:
-        return _error("check", error)
     except check.InterruptedCheck as interrupt:
-        result = interrupt.result
-        interrupted = True
-    if options.json:
-        _print_json(result)
-    else:
-        report.print_check(result)
-    if interrupted:
-        print("interrupted: the verdicts so far are printed", file=sys.stderr)
-        return exit_codes.ERROR
+        _print(options, interrupt.result, report.print_check)
+        return _interrupted("verdicts")
+    _print(options, result, report.print_check)
     if os.environ.get("GITHUB_ACTIONS"):
         report.report_to_github(result)
     return check.exit_code(result)
 
 
 def _add_wheels(commands: Commands) -> None:
-    command = _add_command(
+    add = _add_command(
         commands,
-        "wheels",
         _wheels,
-        help="show which wheel pip installs for each interpreter and platform",
-        description="Show which wheel pip installs for each interpreter on each platform, and "
-        "which combinations have no wheel. No code from the wheels is run.",
+        "show which wheel pip installs for each interpreter and platform",
+        "Show which wheel pip installs for each interpreter on each platform, and which "
+        "combinations have no wheel. No code from the wheels is run.",
+    ).add_argument
+    add("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
+    about = (
+        "a TOML file with the wheels that a release must have: fail if one is missing, or if a "
+        "wheel is not in the list"
     )
-    command.add_argument("paths", nargs="+", metavar="PATH", help="a wheel or a folder of wheels")
-    command.add_argument(
-        "--expect",
-        metavar="FILE",
-        help="a contract (TOML): fail if a cell has no wheel, or a wheel belongs to no cell",
-    )
+    add("--expect", metavar="FILE", help=about)
 
 
-def _wheels(options: argparse.Namespace) -> int:
+def _wheels(options: Options) -> int:
     from ftdemo import wheels
     from ftdemo.wheels import report
 
-    try:
-        result = wheels.survey(options.paths, options.expect)
-    except (wheels.ContractError, wheels.WheelError) as error:
-        return _error("wheels", error)
-    if options.json:
-        _print_json(result)
-    else:
-        report.print_matrix(result)
+    result = wheels.survey(options.paths, options.expect)
+    _print(options, result, report.print_matrix)
     return wheels.exit_code(result)
 
 
 def _add_demo(commands: Commands) -> None:
-    command = _add_command(
+    add = _add_command(
         commands,
-        "demo",
         _demo,
-        help="measure what changes without the GIL",
-        description="Run demos, each in a fresh interpreter. Each demo states a claim, measures it "
-        "on this interpreter and says whether the claim was seen. The exit code is 1 if a claim "
-        "was not seen, and 3 if every demo was skipped.",
-    )
-    command.add_argument("names", nargs="*", metavar="NAME", help="a demo (default: all demos)")
-    command.add_argument("--list", action="store_true", help="list the demos, and exit")
-    command.add_argument("--quick", action="store_true", help="measure less, to save time")
-    command.add_argument(
-        "--plot", metavar="FILE.svg", help="scaling only: plot both builds of this version"
-    )
+        "measure what changes without the GIL",
+        "Run demos, each in a fresh interpreter. Each demo states a claim about free threading, "
+        "measures it on this interpreter and says whether what the claim says was seen. The exit "
+        "code is 1 if a claim was not seen, and 3 if every demo was skipped.",
+    ).add_argument
+    add("names", nargs="*", metavar="NAME", help="a demo (default: all demos)")
+    add("--list", action="store_true", help="list the demos, and exit")
+    add("--quick", action="store_true", help="measure less, to save time")
+    add("--plot", metavar="FILE.svg", help="scaling only: plot both builds of this version")
 
 
-def _demo(options: argparse.Namespace) -> int:
+def _demo(options: Options) -> int:
     from ftdemo import demo, demos
     from ftdemo.demo import report
 
@@ -244,6 +218,10 @@ def _demo(options: argparse.Namespace) -> int:
     if unknown:
         options.parser.error(f"unknown demo {unknown[0]!r}; choose from {', '.join(demos.NAMES)}")
     names = list(dict.fromkeys(options.names)) or demos.NAMES
+    if options.list:
+        claims = [{"name": name, "claim": demos.claim(name)} for name in names]
+        _print(options, {"version": 1, "demos": claims}, report.print_list)
+        return exit_codes.OK
     if options.plot is not None:
         if options.names != ["scaling"]:
             options.parser.error("--plot needs scaling: ftdemo demo scaling --plot FILE.svg")
@@ -251,8 +229,6 @@ def _demo(options: argparse.Namespace) -> int:
             from ftdemo.demo import plot
         except ImportError:
             options.parser.error("--plot needs matplotlib: pip install 'ftdemo[plot]'")
-    if options.list:
-        return _demo_list(options, names)
     done: list[demo.Demo] = []
     interrupted = False
     try:
@@ -267,120 +243,44 @@ def _demo(options: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     result = demo.collect(done)
-    if options.json:
-        _print_json(result)
-    elif not options.names:
-        report.print_table(result)
-    if interrupted:
-        print("interrupted: the demos so far are printed", file=sys.stderr)
-        return exit_codes.ERROR
-    return demo.exit_code(result)
-
-
-def _demo_list(options: argparse.Namespace, names: Sequence[str]) -> int:
-    from ftdemo import demos
-    from ftdemo.demo import report
-
-    if options.json:
-        claims = [{"name": name, "claim": demos.claim(name)} for name in names]
-        _print_json({"version": 1, "demos": claims})
-    else:
-        report.print_list(names)
-    return exit_codes.OK
-
-
-def _add_new(commands: Commands) -> None:
-    command = commands.add_parser(
-        "new",
-        help="create a new C extension project that is ready for free threading",
-        description="Create a small, complete project: an extension module, its stub, tests, lint, "
-        "and workflows that build and publish wheels. This command needs no network.",
-        epilog="exit codes: 0 created, 2 usage error or the files cannot be written",
-    )
-    command.add_argument("name", metavar="NAME", help="name of the project and its module")
-    command.add_argument("folder", nargs="?", metavar="FOLDER", help="its folder (default: NAME)")
-    command.set_defaults(run=_new)
-
-
-def _new(options: argparse.Namespace) -> int:
-    from ftdemo.new import NewError, new_project
-
-    try:
-        project = new_project(options.name, options.folder and pathlib.Path(options.folder))
-    except NewError as error:
-        return _error("new", error)
-    if project.name != options.name:
-        same = f"pip treats {options.name} as the same name"
-        print(f"The project and its module are named {project.name}; {same}.")
-    print(f"Created {project.files} files in {project.folder}. To build and test them:\n")
-    print(f"cd {shlex.quote(str(project.folder))}")
-    print("git init && git add .")
-    print("nox  # or: uvx --with uv nox")
-    return exit_codes.OK
+    if options.json or not options.names:
+        _print(options, result, report.print_table)
+    return _interrupted("demos") if interrupted else demo.exit_code(result)
 
 
 def _add_lint(commands: Commands) -> None:
-    command = commands.add_parser(
-        "lint",
-        help="find code in C and C++ sources that relies on the GIL",
-        description="Parse C and C++ sources and report code that relies on the GIL. Nothing is "
-        "compiled or run. The table [tool.ftdemo.lint] in pyproject.toml configures the rules.",
-        epilog="exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 usage or "
-        "internal error, 3 no file was analysed",
-    )
-    command.add_argument("paths", nargs="*", metavar="PATH", help="a source file or a folder")
-    command.add_argument(
-        "--select",
-        action="append",
-        default=[],
-        metavar="RULES",
-        help="run only these rules or groups (default, optional, conventions, all)",
-    )
-    command.add_argument(
-        "--ignore", action="append", default=[], metavar="RULES", help="do not run these rules"
-    )
-    command.add_argument("--strict", action="store_true", help="exit with 1 on warnings too")
-    command.add_argument(
-        "--baseline",
-        metavar="FILE",
-        help="do not report the findings in FILE, an earlier output of --json",
-    )
-    command.add_argument(
-        "--output-format",
-        choices=("full", "concise", "json", "github", "sarif"),
-        default="full",
-        help="format of the findings (default: full)",
-    )
-    command.add_argument(
-        "--json",
-        dest="output_format",
-        action="store_const",
-        const="json",
-        default=argparse.SUPPRESS,
-        help="print one JSON object",
-    )
-    command.add_argument(
-        "--schema", action="store_true", help="print the JSON Schema of the --json output, and exit"
-    )
-    command.add_argument(
-        "--explain",
-        metavar="RULE",
-        help="explain a rule with wrong and right code, and exit (all: every rule)",
-    )
-    command.add_argument(
-        "--jobs", type=_count, metavar="N", help="number of processes (default: number of cores)"
-    )
-    command.set_defaults(run=_lint, parser=command)
+    add = _add_command(
+        commands,
+        _lint,
+        "find code in C and C++ sources that relies on the GIL",
+        "Parse C and C++ sources and report code that relies on the GIL. Nothing is compiled or "
+        "run. The table [tool.ftdemo.lint] in pyproject.toml configures the rules.",
+        "exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 usage or internal "
+        "error, 3 no file was analysed",
+    ).add_argument
+    add("paths", nargs="*", metavar="PATH", help="a source file or a folder")
+    repeated: dict[str, Any] = {"action": "append", "default": [], "metavar": "RULES"}
+    about = "run only these rules or groups (default, optional, conventions, all)"
+    add("--select", **repeated, help=about)
+    add("--ignore", **repeated, help="do not run these rules")
+    add("--strict", action="store_true", help="exit with 1 on warnings too")
+    about = "do not report the findings in FILE, an earlier output of --json"
+    add("--baseline", metavar="FILE", help=about)
+    formats = ("full", "concise", "json", "github", "sarif")
+    about = "format of the findings (default: full)"
+    add("--output-format", choices=formats, default="full", help=about)
+    add("--schema", action=_PrintSchema)
+    about = "explain a rule with wrong and right code, and exit (all: every rule)"
+    add("--explain", metavar="RULE", help=about)
+    about = "number of processes (default: number of cores)"
+    add("--jobs", type=_count, metavar="N", help=about)
 
 
-def _lint(options: argparse.Namespace) -> int:
+def _lint(options: Options) -> int:
     from ftdemo import interpreter
     from ftdemo.lint import LintError, api, report
     from ftdemo.lint.rules import RULES
 
-    if options.schema:
-        print(api.SCHEMA.read_text(encoding="utf-8"), end="")
-        return exit_codes.OK
     if options.explain is not None:
         names = list(RULES) if options.explain == "all" else [options.explain]
         if names[0] not in RULES:
@@ -398,8 +298,8 @@ def _lint(options: argparse.Namespace) -> int:
             jobs=options.jobs or interpreter.cores(),
         )
     except LintError as error:
-        return _error("lint", error)
-    form = "json" if getattr(options, "json", False) else options.output_format
+        raise exit_codes.CommandError(error) from error
+    form = "json" if options.json else options.output_format
     report.print_result(result, form)
     if os.environ.get("GITHUB_ACTIONS") and form != "github":
         report.report_to_github(result)
@@ -407,75 +307,39 @@ def _lint(options: argparse.Namespace) -> int:
 
 
 def _add_stress(commands: Commands) -> None:
-    command = _add_command(
+    add = _add_command(
         commands,
-        "stress",
         _stress,
-        help="find races in objects that threads share",
-        description="Call methods of shared objects from several threads at once, with the GIL "
-        "off. Report every outcome that no order of the calls explains, and every crash, hang and "
-        "broken reference. The calls pass arbitrary arguments: do not run this where they can do "
-        "harm.",
+        "find races in objects that threads share",
+        "Call methods of shared objects from several threads at once, with the GIL off. Report "
+        "every outcome that no order of the calls explains, and every crash, hang and broken "
+        "reference. The calls pass arbitrary arguments: do not run this where they can do harm.",
+    ).add_argument
+    about = (
+        "an installed distribution, a package, a module, a wheel file, module:Type, or "
+        "'module:Type(...)', the call that makes the object"
     )
-    command.add_argument(
-        "targets",
-        nargs="*",
-        metavar="TARGET",
-        help="an installed distribution, a package, a module, a wheel file, module:Type, or "
-        "'module:Type(...)', which says how to make the object",
-    )
-    command.add_argument(
-        "--schema",
-        action="store_true",
-        help="print the JSON Schema of the --json output, and exit",
-    )
-    command.add_argument(
-        "--seconds",
-        type=_seconds,
-        default=10.0,
-        metavar="S",
-        help="seconds per type (default: 10)",
-    )
-    command.add_argument(
-        "--threads",
-        type=_count,
-        metavar="N",
-        help="largest number of threads per object (default: twice the number of cores)",
-    )
-    command.add_argument(
-        "--seed", type=int, metavar="N", help="seed of the random choices (default: random)"
-    )
-    command.add_argument(
-        "--pair",
-        nargs="+",
-        default=[],
-        metavar="OPERATION",
-        help="run only these operations, one per thread: 'add(1)', 'next(x)', 'x[0] = y'",
-    )
-    command.add_argument(
-        "--jobs",
-        type=_count,
-        default=1,
-        metavar="N",
-        help="types to run in parallel (default: 1)",
-    )
-    command.add_argument(
-        "--only", choices=["crash"], help="report only crashes, hangs and broken references"
-    )
+    add("targets", nargs="+", metavar="TARGET", help=about)
+    add("--schema", action=_PrintSchema)
+    about = "seconds for each type (default: 10)"
+    add("--seconds", type=_seconds, default=10.0, metavar="S", help=about)
+    about = "largest number of threads per object (default: twice the number of cores)"
+    add("--threads", type=_count, metavar="N", help=about)
+    about = "seed of the random choices (default: random)"
+    add("--seed", type=int, metavar="N", help=about)
+    about = "run only these operations, one per thread: 'add(1)', 'next(x)', 'x[0] = y'"
+    add("--pair", nargs="+", default=[], metavar="OPERATION", help=about)
+    about = "types to run in parallel (default: 1)"
+    add("--jobs", type=_count, default=1, metavar="N", help=about)
+    add("--only", choices=["crash"], help="report only crashes, hangs and broken references")
 
 
-def _stress(options: argparse.Namespace) -> int:
+def _stress(options: Options) -> int:
     from ftdemo import stress
     from ftdemo.stress import report, settings
 
-    if options.schema:
-        print(stress.SCHEMA.read_text(encoding="utf-8"), end="")
-        return exit_codes.OK
-    if not options.targets:
-        options.parser.error("the following arguments are required: TARGET")
     if options.pair and len(options.targets) > 1:
-        options.parser.error("--pair works with one TARGET only")
-    interrupted = False
+        options.parser.error("--pair needs exactly one TARGET")
     try:
         configured = settings.read(pathlib.Path.cwd())
         with report.progress() as progress:
@@ -491,18 +355,39 @@ def _stress(options: argparse.Namespace) -> int:
                 allow=configured.allow,
                 progress=progress,
             )
-    except (stress.TargetError, settings.SettingsError) as error:
-        return _error("stress", error)
+    except settings.SettingsError as error:
+        raise exit_codes.CommandError(error) from error
     except stress.InterruptedStress as interrupt:
-        result = interrupt.result
-        interrupted = True
-    if options.json:
-        _print_json(result)
-    else:
-        report.print_stress(result)
-    if interrupted:
-        print("interrupted: the findings so far are printed", file=sys.stderr)
-        return exit_codes.ERROR
+        _print(options, interrupt.result, report.print_stress)
+        return _interrupted("findings")
+    _print(options, result, report.print_stress)
     if os.environ.get("GITHUB_ACTIONS"):
         report.report_to_github(result)
     return report.exit_code(result)
+
+
+def _add_new(commands: Commands) -> None:
+    add = _add_command(
+        commands,
+        _new,
+        "create a new C extension project that is ready for free threading",
+        "Create a small, complete project: an extension module, its stub, tests, lint, and "
+        "workflows that build and publish wheels. This command needs no network.",
+        "exit codes: 0 created, 2 usage error or the files cannot be written",
+    ).add_argument
+    add("name", metavar="NAME", help="name of the project and its module")
+    add("folder", nargs="?", metavar="FOLDER", help="its folder (default: NAME)")
+
+
+def _new(options: Options) -> int:
+    from ftdemo.new import new_project
+
+    project = new_project(options.name, options.folder and pathlib.Path(options.folder))
+    if project.name != options.name:
+        same = f"pip treats {options.name} as the same name"
+        print(f"The project and its module are named {project.name}; {same}.")
+    print(f"Created {project.files} files in {project.folder}. To build and test them:\n")
+    print(f"cd {shlex.quote(str(project.folder))}")
+    print("git init && git add .")
+    print("nox  # or: uvx --with uv nox")
+    return exit_codes.OK

@@ -12,6 +12,8 @@ from typing import NamedTuple
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from ftdemo.exit_codes import CommandError
+
 _TEMPLATE = Path(__file__).with_name("template")
 if not _TEMPLATE.exists():  # an editable installation
     _TEMPLATE = Path(__file__).parents[2] / "template"
@@ -25,7 +27,7 @@ _OTHER_MODULES = """
 _STANDARD_LIBRARY = {name.lower() for name in sys.stdlib_module_names} | set(_OTHER_MODULES.split())
 
 
-class NewError(Exception):
+class NewError(CommandError):
     """The project cannot be created; the message says why."""
 
 

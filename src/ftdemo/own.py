@@ -118,7 +118,8 @@ def print_own(result: Result) -> None:
     if not this["free_threaded"] and good == len(modules):
         show(
             f"CPython {this['version']} is a build with the GIL: {good} of {good} modules import. "
-            "Run this on a free-threaded build, such as 3.14t, to check whether they keep it off."
+            "To check whether they keep the GIL off, run this on a free-threaded build, such as "
+            "3.14t."
         )
         return
     rows = table("module", "declares", "GIL after import", "as expected")

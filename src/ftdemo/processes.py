@@ -88,7 +88,11 @@ def ending(status: int | None, timeout: float) -> str:
 
 
 def run(
-    command: Sequence[str], *, env: Mapping[str, str] | None = None, timeout: float = 60.0
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+    cwd: str | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run a child to its end and capture its output; env adds to a clean environment.
 
@@ -99,6 +103,7 @@ def run(
         env=clean_environment() | dict(env or {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        cwd=cwd,
     )
     with process:
         try:
@@ -127,11 +132,11 @@ def end_with_parent() -> None:
     The child's stdin is a pipe to which only the parent could write, and never does. When the
     parent ends, in whatever way, a read from the pipe returns. After this call, stdin is empty.
 
-    The probe of the import check must not import this module: it runs only the code object of this
-    function.
+    check/probe.py must not import this module, and runs only the code object of this function.
     """
     import _thread
     import os
+    import sys
 
     read, get_pid, get_group, leave = os.read, os.getpid, getattr(os, "getpgrp", int), os._exit
     kill_group = getattr(os, "killpg", None)
@@ -139,6 +144,13 @@ def end_with_parent() -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.close(null)
+    if sys.platform == "linux":
+        # The kernel sends SIGIO to the process group, which ends it. The thread below may be unable
+        # to run: while a call hangs that keeps the GIL, or while all threads are being stopped.
+        import fcntl
+
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -get_group())
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
     def watch() -> None:
         try:

@@ -36,7 +36,7 @@ counter_add(PyObject *op, PyObject *arg)
     }
     value = self->value;
     Py_END_CRITICAL_SECTION();
-    if (overflow) { /* not inside: a return there would keep the lock */
+    if (overflow) { /* not in the section: a return would keep the lock */
         PyErr_SetString(PyExc_OverflowError, "result exceeds 64 bits");
         return NULL;
     }

@@ -4,8 +4,9 @@
     step(ftdemo, thing)  use it in a way that succeeds whatever other threads do with it
     use(ftdemo)          use everything that the concept offers, on new objects, errors included
 
-ftdemo is one of the twins, or another module created from it. The functions import what they need,
-because they are extracted as source, and also run in other interpreters and without pytest.
+ftdemo is ftdemo, ftdemo.legacy, or another module created from one of them. The functions import
+what they need, because they are extracted as source, and also run in other interpreters and without
+pytest.
 """
 
 import ast

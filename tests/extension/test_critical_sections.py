@@ -14,6 +14,7 @@ import pytest
 import ftdemo
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.free_threaded,
     pytest.mark.thread_unsafe(reason="starts threads"),
 ]
@@ -151,20 +152,23 @@ def completes_meanwhile(sections, in_threads, thing, operation):
     return in_threads(partial(sections.section, thing, hold), operate)[0]
 
 
+def usually_waits(completes_meanwhile):
+    """Not always: the interpreter may stop all threads at any time, which suspends the section."""
+    completed = [completes_meanwhile() for _ in range(9)]
+    assert completed.count(False) > 5, completed
+
+
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_account_operation_waits_for_a_section(sections, in_threads, name):
     a, b = ftdemo.Account(100), ftdemo.Account(100)
     operation = partial(OPERATIONS[name], a, b)
-    completed = [completes_meanwhile(sections, in_threads, a, operation) for _ in range(9)]
-    # The interpreter may stop all threads at any time, which suspends the section.
-    assert completed.count(False) > 5, completed
+    usually_waits(partial(completes_meanwhile, sections, in_threads, a, operation))
 
 
 def test_next_ticket_waits_for_a_section(sections, in_threads):
     tickets = ftdemo.Tickets()
     operation = partial(next, tickets)
-    completed = [completes_meanwhile(sections, in_threads, tickets, operation) for _ in range(9)]
-    assert completed.count(False) > 5, completed
+    usually_waits(partial(completes_meanwhile, sections, in_threads, tickets, operation))
 
 
 def test_a_transfer_waits_for_both_accounts(sections, in_threads):
@@ -204,7 +208,5 @@ def test_a_transfer_waits_for_both_accounts(sections, in_threads):
 
         return in_threads(enter_a, enter_b, transfer)[0]
 
-    completed = [completes_meanwhile() for _ in range(9)]
-    # The interpreter may stop all threads at any time, which suspends the section.
-    assert completed.count(False) > 5, completed
+    usually_waits(completes_meanwhile)
     assert (a.balance, b.balance) == (91, 109)

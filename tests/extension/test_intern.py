@@ -53,12 +53,10 @@ def test_keys_are_compared_as_in_a_dict(twin):
     assert twin.intern(float(key)) is key
 
 
-def test_type_error_when_a_key_is_unhashable(twin):
+def test_exceptions_in_key_methods_propagate(twin):
     with pytest.raises(TypeError, match="unhashable"):
         twin.intern([])
 
-
-def test_exceptions_in_key_methods_propagate(twin):
     class Bad:
         def __hash__(self):
             return 12345
@@ -116,9 +114,10 @@ for _ in range(3):
     assert fresh_python("-c", program).stderr == ""
 
 
+@pytest.mark.slow
 @pytest.mark.thread_unsafe(reason="starts threads")
 def test_concurrent_first_calls_in_a_new_module_share_an_object(another_module, together):
-    """The exec function creates the cache. Not for the legacy twin: its cache is static."""
+    """The exec function creates the cache. (Not in ftdemo.legacy, whose cache is static.)"""
     modules = [another_module() for _ in range(2_000)]
 
     def intern(n):

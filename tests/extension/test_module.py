@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from concepts import CONCEPTS, SOURCES
+from other_interpreter import AVAILABLE, run_in_another_interpreter
 
 import ftdemo
 from ftdemo import _ready
@@ -38,31 +39,12 @@ def test_no_reference_leaks(name):
     assert min(grown(500) for _ in range(3)) < 250
 
 
-def run_in_another_interpreter(program):
-    """Run program in a new interpreter with its own GIL; return its exception as text."""
-    if sys.version_info >= (3, 14):
-        from concurrent import interpreters
-
-        interpreter = interpreters.create()
-        try:
-            interpreter.exec(program)
-        except interpreters.ExecutionFailed as error:
-            return str(error)
-        finally:
-            interpreter.close()
-        return ""
-    if sys.version_info >= (3, 13):
-        import _interpreters
-
-        interpreter = _interpreters.create("isolated")
-        try:
-            failed = _interpreters.exec(interpreter, program)
-        finally:
-            _interpreters.destroy(interpreter)
-        return failed.formatted if failed else ""
-    pytest.skip("no interpreters with their own GIL")
+needs_interpreters = pytest.mark.skipif(
+    not AVAILABLE, reason="no interpreters with their own GIL before 3.13"
+)
 
 
+@needs_interpreters
 def test_a_subinterpreter_has_its_own_module():
     """The module there has its own types and works; the module here does not change."""
     types = {name: id(getattr(ftdemo, name)) for name in TYPES}
@@ -81,6 +63,7 @@ for source in {list(SOURCES.values())}:
         concept.use(ftdemo)
 
 
+@needs_interpreters
 @pytest.mark.all_modules
 def test_a_subinterpreter_refuses_the_legacy_module():
     """It has static variables, so it does not declare support for a GIL per interpreter."""

@@ -4,7 +4,6 @@ import importlib
 import importlib.metadata
 import inspect
 import os
-import re
 import sys
 import sysconfig
 
@@ -13,15 +12,7 @@ import pytest
 import ftdemo
 from ftdemo import _ready
 from ftdemo.own import declarations
-
-# Doc/library/threadsafety.rst in CPython's documentation, from the least safe to the safest.
-LEVELS = {
-    "incompatible",
-    "compatible",
-    "safe on distinct objects",
-    "safe on shared objects",
-    "atomic",
-}
+from ftdemo.threadsafety import level_of
 
 
 def test_no_sources_or_tests_are_installed():
@@ -34,7 +25,7 @@ def test_no_sources_or_tests_are_installed():
 
 
 @pytest.mark.all_modules
-def test_twins_have_the_same_public_names(fresh_python):
+def test_ready_and_legacy_have_the_same_public_names(fresh_python):
     program = "import ftdemo, ftdemo.legacy; print(ftdemo.__all__ == ftdemo.legacy.__all__)"
     assert fresh_python("-W", "ignore", "-c", program).stdout == "True\n"
     assert all(getattr(ftdemo, name) is getattr(_ready, name) for name in ftdemo.__all__)
@@ -58,10 +49,7 @@ def documented():
 
 @pytest.mark.parametrize(("name", "thing"), list(documented()))
 def test_docstrings_end_with_a_thread_safety_level(name, thing):
-    assert thing.__doc__, name
-    level = re.search(r"Thread safety: ([\w ]+)[^:]*\.$", thing.__doc__)
-    assert level, f"{name}: {thing.__doc__!r}"
-    assert level[1] in LEVELS
+    assert level_of(thing.__doc__), f"{name}: {thing.__doc__!r}"
     if callable(thing):
         inspect.signature(thing)
 

@@ -13,7 +13,7 @@ import pytest
 
 from ftdemo.interpreter import FREE_THREADED
 
-pytestmark = pytest.mark.thread_unsafe(reason="starts threads and processes")
+pytestmark = [pytest.mark.slow, pytest.mark.thread_unsafe(reason="starts threads and processes")]
 
 since_3_14 = pytest.mark.skipif(sys.version_info < (3, 14), reason="its functions came with 3.14")
 api = ctypes.pythonapi

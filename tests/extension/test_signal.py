@@ -162,6 +162,7 @@ def test_a_callback_may_drop_its_last_reference_while_it_runs(twin):
     assert signal.emit() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.thread_unsafe(reason="changes the thresholds of the collector")
 def test_a_finalizer_may_change_the_signal_during_a_change(twin):
     """Up to 3.11, any allocation may collect garbage, and so run a finalizer."""

@@ -3,18 +3,17 @@
     python tests/mutants/run.py --python PYTHON [--repeat N] [--stress SECONDS] [NAME...]
 
 A mutant is a patch of csrc/ready. Its header says what it breaks and which test must catch it. The
-tests run on PYTHON, which has the dependency group `test`; ftdemo lint runs on this interpreter.
+tests run on PYTHON, which has the dependency group `test`; ftdemo lint runs on this interpreter,
+which has ftdemo.
 With --stress, `ftdemo stress` must find the mutant instead; it runs for SECONDS per type.
 Exit with 0 if every run kills its mutant; 1 if a mutant survives; 2 if a check fails without one.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,8 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+
+from ftdemo import processes
 
 PROJECT = Path(__file__).parent.parent.parent
 COPIED = ["csrc", "src", "tests", "pyproject.toml", "setup.py"]
@@ -73,36 +74,20 @@ def passes(python: str, sound: Path, checks: set[str]) -> bool:
 def outcome(python: str, copy: Path, check: str) -> str:
     """Run one check in a copy; return how it failed, or "" if it passed."""
     command = [python, "-m", "pytest", "-q", check, *OPTIONS]
-    environment = os.environ | {"PYTHONPATH": str(copy / "src")}
+    env = {"PYTHONPATH": str(copy / "src")}
     if check == LINT:
-        command[0], environment = sys.executable, os.environ.copy()
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=copy,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        try:
-            code = process.wait(SECONDS)
-        except subprocess.TimeoutExpired:
-            return "hung"
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # and its children
-            process.wait()
-        output.seek(0)
-        printed = output.read()
-    if code < 0:
-        return f"died of signal {-code}"
-    if code == PYTEST_FAILED:
+        command[0], env = sys.executable, {}
+    try:
+        done = processes.run(command, env=env, timeout=SECONDS, cwd=str(copy))
+    except subprocess.TimeoutExpired:
+        return "hung"
+    if done.returncode < 0:
+        return processes.ending(done.returncode, SECONDS)
+    if done.returncode == PYTEST_FAILED:
         return "failed"
-    if code == 0 and re.search(r"^[1-9]\d* passed", printed, re.M):
+    if done.returncode == 0 and re.search(r"^[1-9]\d* passed", done.stdout, re.M):
         return ""
-    sys.exit(f"{check} did not run:\n{printed}")
+    sys.exit(f"{check} did not run:\n{done.stdout}{done.stderr}")
 
 
 def stress_outcome(python: str, copy: Path, seconds: float) -> str:

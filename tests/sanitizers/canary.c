@@ -1,6 +1,6 @@
 /* Known faults. If a sanitizer does not report these, then its silence proves
- * nothing. It must not report locked() and sound(). Variables are volatile, or
- * the compiler would remove the faults. */
+ * nothing. It must not report locked(). Variables are volatile, or the compiler
+ * would remove the faults. */
 
 #include "compat.h"
 
@@ -73,16 +73,6 @@ overflow(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(most + 1);
 }
 
-static PyObject *
-sound(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
-{
-    char *volatile block = malloc(8);
-    block[7] = 1;
-    PyObject *result = PyLong_FromLong(block[7]);
-    free(block);
-    return result;
-}
-
 static PyMethodDef methods[] = {
     {"race", race, METH_NOARGS, NULL},
     {"locked", locked, METH_NOARGS, NULL},
@@ -91,7 +81,6 @@ static PyMethodDef methods[] = {
     {"leak", leak, METH_NOARGS, NULL},
     {"leaked_object", leaked_object, METH_NOARGS, NULL},
     {"overflow", overflow, METH_NOARGS, NULL},
-    {"sound", sound, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

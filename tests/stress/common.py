@@ -63,7 +63,7 @@ def in_threads(going, functions):
 
 
 def another_module(twin):
-    """Create another module of the twin, with its own types and its own cache."""
+    """Create another module from the same source, with its own types and its own cache."""
     name = {"ftdemo": "ftdemo._ready", "ftdemo.legacy": "ftdemo._legacy"}[twin.__name__]
     spec = importlib.util.find_spec(name)
     module = importlib.util.module_from_spec(spec)

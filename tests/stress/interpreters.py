@@ -8,15 +8,7 @@ import math
 
 import common
 from concepts import CONCEPTS, SOURCES
-
-try:
-    from concurrent import interpreters  # 3.14
-except ImportError:
-    interpreters = None
-    try:
-        import _interpreters  # 3.13
-    except ImportError:
-        common.skip("needs Python 3.13, the first with a module for interpreters")
+from other_interpreter import AVAILABLE, run_in_another_interpreter
 
 THREADS = 6
 # CPython's free-threaded builds leak 3 to 4 MB per interpreter, even if it does nothing: there, the
@@ -54,24 +46,9 @@ assert not ({free_threaded} and sys._is_gil_enabled()), "the GIL is on"
 """
 
 
-def run_elsewhere(program):
-    """Run program in an interpreter that is made for it and destroyed after it."""
-    if interpreters:
-        interpreter = interpreters.create()
-        try:
-            interpreter.exec(program)
-        finally:
-            interpreter.close()
-        return
-    interpreter = _interpreters.create("isolated")
-    try:
-        error = _interpreters.exec(interpreter, program)
-    finally:
-        _interpreters.destroy(interpreter)
-    assert error is None, error.errdisplay
-
-
 def stress(ftdemo, going):
+    if not AVAILABLE:
+        common.skip("needs Python 3.13, the first with a module for interpreters")
     types = [name for name in ftdemo.__all__ if isinstance(getattr(ftdemo, name), type)]
     program = PROGRAM.format(
         name=ftdemo.__name__,
@@ -85,7 +62,7 @@ def stress(ftdemo, going):
     def come_and_go():
         while going() and len(made) < MOST:
             made.append(None)
-            run_elsewhere(program)
+            assert run_in_another_interpreter(program) == ""
             for concept in CONCEPTS.values():
                 concept.use(ftdemo)  # still works
 

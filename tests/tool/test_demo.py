@@ -5,10 +5,7 @@ import json
 import os
 import platform
 import re
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +35,11 @@ def run(fresh_python, *arguments, env=None):
     return done, json.loads(done.stdout) if "--json" in arguments else None
 
 
+def may_skip(name, reason):
+    known = [*REASONS.get(name, []), *(["needs two cores"] if cores() == 1 else [])]
+    return any(each in reason for each in known)
+
+
 @pytest.mark.parametrize("name", demos.NAMES)
 def test_claim_is_seen(fresh_python, name):
     done, result = run(fresh_python, name, "--quick", "--json")
@@ -47,8 +49,7 @@ def test_claim_is_seen(fresh_python, name):
     assert list(demo) == ["name", "claim", "outcome", "detail", "measured"]
     assert (demo["name"], demo["claim"]) == (name, demos.claim(name))
     if demo["outcome"] == "skip":
-        reasons = REASONS.get(name, []) + (["needs two cores"] if cores() == 1 else [])
-        assert any(reason in demo["detail"] for reason in reasons), demo["detail"]
+        assert may_skip(name, demo["detail"]), demo["detail"]
     else:
         assert demo["outcome"] == "seen", demo["detail"]
         assert demo["measured"]
@@ -88,15 +89,6 @@ def test_the_document_shows_what_each_demo_printed():
     assert sorted(shown) == sorted((name, demos.claim(name), "seen") for name in demos.NAMES)
 
 
-def test_a_demo_given_by_name_is_explained(fresh_python):
-    done, _ = run(fresh_python, "collections", "--quick")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(
-        "collections: " + inspect.cleandoc(demos.load("collections").__doc__)
-    )
-    assert "\n\nseen: 4 threads wrote" in done.stdout
-
-
 # Code that replaces a function which a demo uses, so that its claim is wrong and it must say so.
 WRONG = {
     "gil": "m.gil_after = lambda *a, **k: 'neither'",
@@ -108,11 +100,11 @@ WRONG = {
     "collections": "m.append = lambda all, first, n: all.extend(range(first, first + n - 1))",
     "deadlock": "m.ftdemo = Fake(Account=int, transfer=lambda *a: 0, total=lambda *a: 0)",
     "suspension": "m.PATIENCE = 0.5; m.section = mutex",
-    "legacy-unlocked": "m.missing = lambda *a: 1",
+    "legacy-unlocked": "m.call_in_child = lambda *a, **k: 1",
     "refcount": "m.counts = lambda thing: dict.fromkeys(['all', 'owner', 'others'], 1)",
     "gc": "m.gc = Fake(disable=int, get_threshold=int, collect=lambda *a: time.sleep(0.2))",
-    "memory": "m.takes_pymalloc = lambda python: m.FREE_THREADED",
-    "overhead": "m.partner = int; m.both_builds = lambda _: {0: 'a', 1: 'b'}; m.ask = slower",
+    "memory": "m.takes_pymalloc = lambda python: FREE_THREADED",
+    "overhead": "m.both_builds = lambda: {0: 'a', 1: 'b'}; m.ask = slower",
     "abi": "m.FREE_THREADED = not m.FREE_THREADED",
 }
 PROGRAM = """
@@ -120,6 +112,7 @@ import sys, threading, time
 from types import SimpleNamespace as Fake
 from ftdemo.demo import finding, gains
 from ftdemo.demos import load
+from ftdemo.interpreter import FREE_THREADED
 
 lock = threading.RLock()
 def mutex(a, *functions):
@@ -148,8 +141,7 @@ def test_a_wrong_claim_is_not_seen(fresh_python, name):
     program = PROGRAM.replace("NAME", repr(name)).replace("try:", f"{WRONG[name]}\ntry:")
     done = fresh_python("-c", program, env={"PYTHON_GIL": "1"} if name == "scaling" else {})
     if done.stdout.startswith("skip: "):
-        reasons = [*REASONS.get(name, []), "needs two cores"]
-        assert any(reason in done.stdout for reason in reasons), done.stdout
+        assert may_skip(name, done.stdout), done.stdout
     else:
         assert done.stdout == "False\n", done.stderr
 
@@ -197,36 +189,27 @@ def test_a_demo_that_crashes_hangs_or_raises_is_reported(fresh_python, break_dem
     assert exit_code == {"seen": 0, "not seen": 1, "skip": 3}[outcome]
 
 
-def test_exit_code_1_when_a_claim_is_not_seen(fresh_python, break_demo):
+def test_a_demo_given_by_name_is_explained_and_exit_code_1_when_not_seen(fresh_python, break_demo):
     env = break_demo("race", "return Finding(False, 'nothing lost', {})")
     done, _ = run(fresh_python, "race", "collections", "--quick", env=env)
-    assert done.returncode == 1
+    assert (done.returncode, done.stderr) == (1, "")
     assert "not seen: nothing lost" in done.stdout
-    assert "\n\nseen: 4 threads" in done.stdout
+    explained = inspect.cleandoc(demos.load("collections").__doc__)
+    assert f"\n\ncollections: {explained}\n\nseen: 4 threads wrote" in done.stdout
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX signals")
-def test_interrupt_ends_the_demo_that_runs(tmp_path, break_demo):
+def test_interrupt_ends_the_demo_that_runs(interrupted, tmp_path, break_demo):
     note = tmp_path / "pid"
     hang = f"print(os.getpid(), file=open({str(note)!r}, 'w'), flush=True); time.sleep(600)"
-    env = os.environ | break_demo("race", hang)
-    command = [sys.executable, "-m", "ftdemo", "demo", "collections", "race", "--quick", "--json"]
-    with subprocess.Popen(
-        command,
-        env=env,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        # a shell may have set it to be ignored
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    ) as process:
-        while not (note.exists() and note.read_text()):
-            assert process.poll() is None
-            time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate()
-    assert process.returncode == 2
-    assert err.decode().endswith("interrupted: the demos so far are printed\n")
-    assert [demo["name"] for demo in json.loads(out)["demos"]] == ["collections"]
+    done = interrupted(
+        *("demo", "collections", "race", "--quick", "--json"),
+        env=break_demo("race", hang),
+        when=lambda: note.exists() and note.read_text(),
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("interrupted: the demos so far are printed\n")
+    assert [demo["name"] for demo in json.loads(done.stdout)["demos"]] == ["collections"]
     with pytest.raises(ProcessLookupError):
         os.kill(int(note.read_text()), 0)
 

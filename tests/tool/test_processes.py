@@ -86,6 +86,22 @@ def test_a_child_that_calls_end_with_parent_ends_with_it(tmp_path, watched):
                 os.kill(pid, 9)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux sends a signal")
+def test_a_child_whose_threads_cannot_run_ends_with_its_parent(tmp_path):
+    hangs = SLEEPER.replace("time.sleep(600)\n", "10 ** 10 ** 9\n")  # with the GIL
+    program = "from ftdemo import processes; processes.end_with_parent()\n" + hangs
+    with subprocess.Popen([sys.executable, "-c", PARENT, program, str(tmp_path / "pids")]) as parent:
+        pids = read_pids(tmp_path / "pids")
+        time.sleep(1)
+        parent.kill()
+    try:
+        assert all_end(pids)
+    finally:
+        for pid in pids:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+
 @posix
 def test_run_python_kills_the_child_at_the_timeout(tmp_path):
     with pytest.raises(subprocess.TimeoutExpired):

@@ -1,9 +1,9 @@
-"""`ftdemo stress`: types that race are found, types that only seem to are not."""
+"""`ftdemo stress`: reports the types that race, and not the types that only seem to race."""
 
 import json
 import os
 import shlex
-import signal
+import shutil
 import subprocess
 import sys
 import time
@@ -13,13 +13,14 @@ import fastjsonschema
 import pytest
 import racing_package
 
-from ftdemo import exit_codes
+from ftdemo import exit_codes, processes
 from ftdemo.interpreter import FREE_THREADED, cores
-from ftdemo.stress import SCHEMA, TargetError, stress
+from ftdemo.stress import SCHEMA, TargetError, children, stress
 from ftdemo.stress.operations import OperationError, mirrored, parse
 from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
 from ftdemo.stress.report import exit_code
 from ftdemo.stress.results import FEW
+from ftdemo.stress.run import list_types
 from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
 
@@ -32,7 +33,7 @@ pytestmark = [
 ]
 
 
-# A few of each sort: all take minutes, and are for FTDEMO_RACING=all.
+# A few of each kind. FTDEMO_RACING=all tests all of them, which takes minutes.
 if os.environ.get("FTDEMO_RACING") == "all":
     FOUND = [name for name in racing_package.UNSAFE if "." not in name]
     FOUND = [n for n in FOUND if not racing_package.UNSAFE[n].allowed and n != "OnlyDataRace"]
@@ -42,7 +43,7 @@ else:
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
     SILENT = ["RandomValues", "RareValues", "TimeStamps", "ExportsLocked", "CountsAllCalls"]
     SILENT += ["RefusesWhenBusy", "NumbersSafely"]
-# Where the target is not of the same name: what only calls make, and two functions of one state.
+# Targets with another name: types that only calls create, and two functions with one state.
 TARGETS = {"ShelfReader": "Shelf", "Tap": "Barrel", "square": ""}
 ASIDE = {
     "WaitsForEver": ("wait()", "blocks"),
@@ -72,7 +73,7 @@ def drive(target, seconds=0.7, **more):
 
 @needs_threads
 @pytest.mark.parametrize("name", FOUND)
-def test_racing_type_is_found(name, on_path):
+def test_finding_when_a_type_races(name, on_path):
     for seconds in (1.5, 10.0):  # a busy machine takes longer
         result = drive(f"racing.unsafe:{TARGETS.get(name, name)}", seconds)
         kinds = {
@@ -87,7 +88,7 @@ def test_racing_type_is_found(name, on_path):
 
 @needs_threads
 @pytest.mark.parametrize("name", SILENT)
-def test_safe_type_is_silent(name, on_path):
+def test_no_finding_when_a_type_is_safe(name, on_path):
     result = drive(f"racing.safe:{name}")
     assert result["findings"] == []
     driven = {row.partition("(")[0] for row in racing_package.SAFE[name].aside}
@@ -96,7 +97,7 @@ def test_safe_type_is_silent(name, on_path):
 
 @needs_threads
 @pytest.mark.parametrize("name", ASIDE)
-def test_operation_that_cannot_be_driven_is_put_aside_with_the_reason(name, on_path):
+def test_an_operation_that_cannot_run_is_listed_with_a_reason(name, on_path):
     result = drive(f"racing.safe:{name}", 0.5)
     operation, why = ASIDE[name]
     skipped = {s["operation"]: s["why"] for each in result["types"] for s in each["skipped"]}
@@ -114,14 +115,14 @@ def test_operation_that_cannot_be_driven_is_put_aside_with_the_reason(name, on_p
         ("array", "array.array"),  # needs a type's code
     ],
 )
-def test_type_of_the_standard_library_is_driven(target, name):
+def test_types_of_the_standard_library_are_tested(target, name):
     result = drive(target, 0.5)
     assert sum(each["meetings"] for each in result["types"] if each["type"] == name) > 0
     ended = [s for t in result["types"] for s in t["skipped"] if "ends the process" in s["why"]]
     assert ended == []
 
 
-def test_module_owns_types_that_name_it_without_the_package():
+def test_types_that_name_their_module_without_the_package_are_found():
     own = owner(["acme._fast", "acme.json"])
     assert own("_fast")
     assert own("acme.pool") is False
@@ -129,7 +130,15 @@ def test_module_owns_types_that_name_it_without_the_package():
 
 
 @needs_threads
-def test_compatible_type_counts_for_crashes_only(on_path):
+def test_type_with_many_operations_is_driven(tmp_path, monkeypatch):
+    methods = "\n".join(f"    def m{number}(self, other=None): ..." for number in range(300))
+    (tmp_path / "manifold.py").write_text(f"class Wide:\n{methods}\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert drive("manifold:Wide", 5)["summary"]["meetings"] >= FEW
+
+
+@needs_threads
+def test_only_crashes_count_when_a_type_is_documented_as_compatible(on_path):
     assert drive("racing.unsafe:DocumentedCompatible")["findings"] == []
     result = drive("racing.unsafe:DocumentedCrash", 2.0)
     assert {finding["kind"] for finding in result["findings"]} <= {"crash", "broken"}
@@ -137,14 +146,14 @@ def test_compatible_type_counts_for_crashes_only(on_path):
 
 
 @needs_threads
-def test_incompatible_type_is_not_driven(on_path):
+def test_no_calls_when_a_type_is_documented_as_incompatible(on_path):
     result = drive("racing.unsafe:DocumentedIncompatible")
     assert result["summary"]["meetings"] == 0
     assert "incompatible" in result["types"][0]["skipped"][0]["why"]
 
 
 @needs_threads
-def test_the_command_in_a_finding_shows_it_again(racing, on_path):
+def test_the_command_in_a_finding_reproduces_it(racing, on_path):
     result = drive("racing.unsafe:ChecksThenActs", 3.0)
     finding = next(f for f in result["findings"] if f["kind"] == "not-atomic")
     again = run(racing, finding["again"].removeprefix("ftdemo "))
@@ -153,7 +162,7 @@ def test_the_command_in_a_finding_shows_it_again(racing, on_path):
 
 
 @needs_threads
-def test_allowed_finding_does_not_fail(racing, tmp_path):
+def test_exit_code_0_when_the_finding_is_allowed(racing, tmp_path):
     settings = '[tool.ftdemo.stress]\nallow = ["racing.PlainIncrement.add"]  # documented\n'
     (tmp_path / "pyproject.toml").write_text(settings, encoding="utf-8")
     command = "stress 'racing.unsafe:PlainIncrement()' --pair 'add(1)' 'add(1)' --seed 1 --json"
@@ -165,7 +174,7 @@ def test_allowed_finding_does_not_fail(racing, tmp_path):
 
 
 @needs_threads
-def test_object_that_cannot_always_be_made_is_no_crash(on_path):
+def test_no_crash_is_reported_when_creating_an_object_sometimes_fails(on_path):
     now_and_then = "PlainIncrement() if __import__('random').random() < 0.999 else 1 / 0"
     result = drive(f"racing.unsafe:{now_and_then}", 1.0)
     reasons = {s["why"] for each in result["types"] for s in each["skipped"]}
@@ -174,14 +183,14 @@ def test_object_that_cannot_always_be_made_is_no_crash(on_path):
 
 
 @needs_threads
-def test_object_that_refuses_is_no_finding_and_said_to_refuse(on_path):
+def test_no_finding_when_an_object_refuses_a_second_call(on_path):
     result = drive("racing.safe:RefusesWhenBusy", 2.0)
     reasons = {s["operation"]: s["why"] for each in result["types"] for s in each["skipped"]}
     assert result["findings"] == []
     assert "while another thread uses it" in reasons["use()"]
 
 
-def test_few_meetings_are_exit_code_3():
+def test_exit_code_3_when_threads_met_too_few_times():
     result = stress(["ftdemo._ready:Account"], seconds=0.0, seed=1)
     result["summary"]["meetings"] = FEW - 1
     assert exit_code(result) == exit_codes.NOTHING_CHECKED
@@ -190,7 +199,7 @@ def test_few_meetings_are_exit_code_3():
 
 
 @needs_threads
-def test_factory_of_the_settings_makes_the_objects(on_path):
+def test_a_factory_in_the_settings_creates_the_objects(on_path):
     factories = {"racing.NeedsKey": "racing.safe.NeedsKey(racing.safe.make_key('open sesame'))"}
     result = drive("racing.safe:NeedsKey", 0.2, factories=factories)
     assert result["types"][0]["operations"] > 0
@@ -198,22 +207,14 @@ def test_factory_of_the_settings_makes_the_objects(on_path):
 
 @needs_threads
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_interrupt_prints_what_was_seen_so_far(racing):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ftdemo", "stress", "racing.unsafe", "--seconds", "2", "--json"],
-        env=environment(racing),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        # A shell has what it starts in the background ignore Ctrl-C, these tests included.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
-    )
-    time.sleep(8)
-    process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=60)
-    assert process.returncode == exit_codes.ERROR, errors
-    assert "interrupted" in errors
-    assert json.loads(output)["types"]
+def test_interrupt_prints_the_findings_so_far(interrupted, racing):
+    words = ("stress", "racing.unsafe", "--seconds", "2", "--json")
+    later = time.monotonic() + 8
+    env = environment(racing)
+    done = interrupted(*words, env=env, when=lambda: time.monotonic() > later, patience=60)
+    assert done.returncode == exit_codes.ERROR, done.stderr
+    assert "interrupted" in done.stderr
+    assert json.loads(done.stdout)["types"]
 
 
 @needs_threads
@@ -225,7 +226,7 @@ def test_child_ends_with_its_parent():
         deadline = time.monotonic() + 60
         seen, driving = set(), set()
         while not driving and time.monotonic() < deadline:
-            # A child that surveys is gone after two seconds, one that drives goes on for a minute.
+            # A child that lists types ends within two seconds; one that tests a type runs longer.
             time.sleep(2)
             started = " ".join(task.read_text() for task in own.glob("*/children")).split()
             now = {pid for pid in started if "ftdemo.stress" in words_of(pid)}
@@ -247,17 +248,17 @@ def words_of(pid):
 
 
 @needs_threads
-def test_ready_and_the_driver_itself_are_silent():
+def test_no_finding_in_ready_and_in_the_driver():
     for target in ("ftdemo._ready", "ftdemo._stress"):
         result = drive(target, 1.0)
         assert result["findings"] == []
         assert result["summary"]["meetings"] > 0
 
 
-def test_nothing_driven_is_exit_code_3(tmp_path):
+def test_exit_code_3_when_nothing_was_tested(tmp_path):
     ran = run(tmp_path, "stress ftdemo._ready:Account --seconds 0.1", env={"PYTHON_CPU_COUNT": "1"})
     assert ran.returncode == exit_codes.NOTHING_CHECKED, ran.stdout + ran.stderr
-    assert "Nothing was driven" in ran.stdout
+    assert "Nothing was tested" in ran.stdout
 
 
 @pytest.mark.parametrize(
@@ -265,23 +266,23 @@ def test_nothing_driven_is_exit_code_3(tmp_path):
     [
         ("stress no-such-package", "no installed distribution"),
         ("stress", "the following arguments are required"),
-        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair works with one TARGET only"),
+        ("stress ftdemo ftdemo --pair 'a()' 'b()'", "--pair needs exactly one TARGET"),
     ],
 )
-def test_wrong_usage_is_exit_code_2(tmp_path, command, words):
+def test_exit_code_2_on_usage_errors(tmp_path, command, words):
     ran = run(tmp_path, command)
     assert ran.returncode == exit_codes.ERROR
     assert words in ran.stderr
 
 
-def test_unknown_setting_is_an_error(tmp_path):
+def test_settings_error_when_a_setting_is_unknown(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.ftdemo.stress]\nfactory = 1\n")
     ran = run(tmp_path, "stress ftdemo")
     assert ran.returncode == exit_codes.ERROR
     assert "has no setting 'factory'" in ran.stderr
 
 
-def test_unknown_target_raises():
+def test_target_error_when_the_target_does_not_exist():
     with pytest.raises(TargetError):
         stress(["no-such-package"])
 
@@ -303,6 +304,41 @@ def run(racing, command, cwd=None, env=None):
     )
 
 
+@needs_threads
+def test_module_that_cannot_be_imported_does_not_hide_the_others(racing, tmp_path, monkeypatch):
+    shutil.copytree(racing / "racing", tmp_path / "racing")
+    (tmp_path / "racing" / "broken.py").write_text("raise ValueError('no')\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert "racing.unsafe:PlainIncrement" in list_types("racing")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "runnable", "stuck"),
+    [(0.1, True, False), (0.0, True, False), (0.0, False, True), (1.0, True, True)],
+    ids=["slow", "waits for a core", "deadlock", "endless"],
+)
+def test_only_a_child_that_waits_or_had_time_on_a_core_hangs(seconds, runnable, stuck):
+    before = children._Activity(5.0, True)
+    now = children._Activity(5.0 + seconds, runnable)
+    assert children._is_stuck(before, now, limit=1.0, waits=1) == stuck
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_activity_of_a_child_is_its_time_on_a_core():
+    with processes.start([sys.executable, "-c", "while True: pass"]) as process:
+        while children._activity(process.pid).seconds < 0.1:
+            time.sleep(0.1)
+        spins = children._activity(process.pid)
+        processes.kill(process)
+    assert spins.runnable
+    with processes.start(["sleep", "9"]) as process:
+        time.sleep(0.5)
+        waits = children._activity(process.pid)
+        processes.kill(process)
+    assert not waits.runnable
+    assert waits.seconds < 0.1
+
+
 # Operations, as text.
 
 
@@ -322,7 +358,7 @@ def run(racing, command, cwd=None, env=None):
         ("x[0:1]", 1),
     ],
 )
-def test_operation_does_what_it_says(label, calls):
+def test_an_operation_has_the_effect_of_its_text(label, calls):
     namespace = {"list": list}
     operation = parse(label, namespace, [])
     by_driver, other = [3, 1, 2], [7]
@@ -337,12 +373,12 @@ def test_operation_does_what_it_says(label, calls):
 
 
 @pytest.mark.parametrize("label", ["", "1 +", "no_such(1)", "import os", "x if y else n"])
-def test_what_is_no_operation_is_refused(label):
+def test_operation_error_when_a_text_is_no_operation(label):
     with pytest.raises(OperationError):
         parse(label, {}, [])
 
 
-def test_mirrored_operation_has_the_objects_the_other_way_round():
+def test_a_mirrored_operation_swaps_x_and_y():
     assert mirrored("extend(y)", {}, []) == "y.extend(x)"
     assert mirrored("y.extend(x)", {}, []) == "x.extend(y)"
     assert mirrored("len(x)", {}, []) == "len(y)"
@@ -351,7 +387,7 @@ def test_mirrored_operation_has_the_objects_the_other_way_round():
 # Outcomes.
 
 
-def test_pattern_masks_what_differs_position_by_position():
+def test_a_pattern_masks_only_the_parts_that_differ():
     pattern = generalize((("int", 1), ("str", "a")), (("int", 2), ("str", "a")))
     assert pattern == (("int", ANY), ("str", "a"))
     assert matches(pattern, (("int", 3), ("str", "a")))
@@ -367,7 +403,7 @@ def test_oracle_explains_any_order_and_nothing_else():
     assert not oracle.explains((1, 1))
 
 
-def test_form_tells_objects_apart_and_shared_ones_by_name():
+def test_a_form_numbers_objects_and_names_the_shared_ones():
     shared, one, other = [], object(), object()
     labels = Labels(x=shared)
     assert form(shared, labels) == ("same", "x")
@@ -377,9 +413,7 @@ def test_form_tells_objects_apart_and_shared_ones_by_name():
 
 
 def test_form_reads_iterators_and_nested_containers_up_to_a_bound():
-    import itertools
-
-    endless = form(itertools.count(), Labels())
+    endless = form(iter(int, 1), Labels())
     assert len(endless) < 50
     deep = []
     deep.append(deep)
@@ -387,7 +421,7 @@ def test_form_reads_iterators_and_nested_containers_up_to_a_bound():
     form(iter(lambda: iter(int, 1), 1), Labels())
 
 
-def test_addresses_do_not_count():
+def test_forms_are_equal_when_only_addresses_differ():
     assert form(f"<thing at {hex(2**40)}>", Labels()) == form(f"<thing at {hex(2**41)}>", Labels())
 
 

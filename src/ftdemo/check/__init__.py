@@ -1,4 +1,4 @@
-"""The import check: find the extension modules that bring the GIL back, and the culprits."""
+"""The import check: find the extension modules whose import enables the GIL, and the reason."""
 
 import sys
 import tempfile
@@ -19,7 +19,10 @@ Verdict = Literal["pass", "fail", "error", "skip"]
 
 
 class ModuleResult(TypedDict):
-    """The verdict on one extension module. seconds is the duration of its import, if it passed."""
+    """The verdict on one extension module, and the duration of its import, if it passed.
+
+    culprits has the names of the modules that enable the GIL during the import.
+    """
 
     name: str
     verdict: Verdict
@@ -86,15 +89,17 @@ def check(
         verdicts = _Verdicts(found, progress or (lambda _: None))
         try:
             for target in found:
-                for name, why in target.skipped.items():
-                    verdicts.add(target, _verdict(name, "skip", detail=why))
+                skipped = dict(target.skipped)
+                if not interpreter.FREE_THREADED:
+                    why = "this build always has the GIL"
+                    skipped |= {module.name: why for module in target.modules}
+                for name, why in skipped.items():
+                    verdict = ModuleResult(
+                        name=name, verdict="skip", culprits=[], detail=why, seconds=0.0
+                    )
+                    verdicts.add(target, verdict)
             if interpreter.FREE_THREADED:
                 _judge_all(found, verdicts, timeout, jobs or interpreter.cores())
-            else:
-                for target in found:
-                    for module in target.modules:
-                        why = "this build always has the GIL"
-                        verdicts.add(target, _verdict(module.name, "skip", detail=why))
         except KeyboardInterrupt:
             raise InterruptedCheck(verdicts.result()) from None
     return verdicts.result()
@@ -167,23 +172,6 @@ def _judge_all(targets: Sequence[Target], verdicts: _Verdicts, timeout: float, j
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _verdict(
-    name: str,
-    verdict: Verdict,
-    *,
-    culprits: Sequence[str] = (),
-    detail: str = "",
-    seconds: float = 0.0,
-) -> ModuleResult:
-    return {
-        "name": name,
-        "verdict": verdict,
-        "culprits": list(culprits),
-        "detail": detail,
-        "seconds": seconds,
-    }
-
-
 def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
     result = outcome.result
     details = []
@@ -199,7 +187,7 @@ def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
     if result.gil_on:
         verdict = "fail"
         if not outcome.culprits:
-            details.append("no loaded extension module was seen to enable the GIL")
+            details.append("the GIL is on, but no extension module was seen to enable it")
         elif outcome.step != outcome.name and len(details) == 1:
             details = [f"importing {outcome.step} already enables the GIL"]
     elif result.gil_on is None:
@@ -208,13 +196,13 @@ def _verdict_of(outcome: Outcome, target: Target) -> ModuleResult:
         missing = result.raised.missing
         outside = missing and missing.partition(".")[0] not in target.top_levels
         verdict = "skip" if outside else "error"
-    return _verdict(
-        outcome.name,
-        verdict,
-        culprits=outcome.culprits,
-        detail=" ".join(details),
-        seconds=result.seconds,
-    )
+    return {
+        "name": outcome.name,
+        "verdict": verdict,
+        "culprits": list(outcome.culprits),
+        "detail": " ".join(details),
+        "seconds": result.seconds,
+    }
 
 
 def exit_code(result: Result) -> int:

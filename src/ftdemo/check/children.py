@@ -77,9 +77,8 @@ def import_in_child(
         command = [sys.executable, "-P", "-W", "ignore", probe.__file__]
         with processes.start(command, stdin=subprocess.PIPE) as process:
             try:
-                with contextlib.suppress(
-                    OSError
-                ):  # the child has already ended, which _wait() reports
+                # OSError if the child has already ended, which _wait() reports
+                with contextlib.suppress(OSError):
                     assert process.stdin is not None
                     process.stdin.write(marshal.dumps(request))
                     process.stdin.flush()
@@ -117,7 +116,7 @@ def _read(report: Path, token: str, ending: str) -> dict[int, StepResult]:
     for line in report.read_bytes().split(b"\n") if report.exists() else ():
         written_by, _, said = line.partition(b" ")
         if written_by != token.encode():
-            continue  # not written by the probe: the target found the file
+            continue  # not written by probe.py: the target found the file
         kind, index, *rest = marshal.loads(bytes.fromhex(said.decode()))
         if kind == "begin":
             results[index] = unfinished

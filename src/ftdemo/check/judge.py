@@ -1,4 +1,4 @@
-"""Derive the verdict on each module, and the culprits, from the results of children.
+"""Derive from the results of children the verdict on each module, and which modules cause it.
 
 Once the GIL is on, it stays on until the process ends. So one child can import module after module:
 if the GIL is off after a step, no module imported so far enables it. A step that enables the GIL,
@@ -125,7 +125,7 @@ class Judge:
                 results = self._ask(unknown)
                 for key, result in results:
                     # The extension is the first entry; others were loaded from inside it. An
-                    # extension that crashes when it is loaded by itself is not blamed.
+                    # extension that crashes when it is loaded by itself does not count.
                     own = result.loaded[0] if result.loaded else None
                     self._turns_it_on[key] = bool(own and own.on_after and not own.inside)
                 del unknown[: len(results)]

@@ -14,9 +14,9 @@ from ftdemo.terminal import progress_bar, show, table
 ORDER: tuple[check.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
 HINT = """\
-The modules to blame do not declare that they are safe without the GIL. Once they are, declare it:
-C: a Py_mod_gil slot; Cython: freethreading_compatible=True; pybind11: mod_gil_not_used;
-nanobind: FREE_THREADED; PyO3: gil_used = false."""
+These modules do not declare that they are safe without the GIL. Make them safe, with `ftdemo lint`
+and `ftdemo stress`, then declare it. C: a Py_mod_gil slot; Cython: freethreading_compatible=True;
+pybind11: mod_gil_not_used; nanobind: FREE_THREADED; PyO3: gil_used = false."""
 
 
 def _rows(result: check.Result) -> list[tuple[check.TargetResult, check.ModuleResult]]:
@@ -26,12 +26,11 @@ def _rows(result: check.Result) -> list[tuple[check.TargetResult, check.ModuleRe
 
 
 def _explanation(module: check.ModuleResult) -> str:
-    culprits = ", ".join(module["culprits"])
-    return (
-        f"{culprits} ({module['detail']})"
-        if culprits and module["detail"]
-        else (culprits or module["detail"])
-    )
+    culprits, detail = module["culprits"], module["detail"]
+    if not culprits:
+        return detail
+    enable = f"{', '.join(culprits)} {'enables' if len(culprits) == 1 else 'enable'} the GIL"
+    return f"{enable} ({detail})" if detail else enable
 
 
 def _title(target: check.TargetResult) -> str:
@@ -47,22 +46,18 @@ def _counts(modules: Sequence[check.ModuleResult]) -> str:
     return ", ".join(f"{counts[verdict]} {verdict}" for verdict in ORDER if counts[verdict])
 
 
-def _modules(count: int) -> str:
-    return f"{count} module{'' if count == 1 else 's'}"
-
-
 def blame(result: check.Result) -> list[tuple[str, int]]:
-    """Return each culprit with the number of modules that fail because of it, largest first."""
+    """Return each module that enables the GIL, and how many fail because of it, largest first."""
     counts = Counter(culprit for _, module in _rows(result) for culprit in module["culprits"])
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
 def print_check(result: check.Result) -> None:
-    """Print every module that does not pass, then the counts of each target and the culprits."""
+    """Print the modules that do not pass, the counts of each target, and what enables the GIL."""
     blocks: list[str | Table] = [heading(result["interpreter"])]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
-        modules = table("module", "verdict", "culprits and details")
+        modules = table("module", "verdict", "reason")
         for _, module in rows:
             verdict = module["verdict"]
             modules.add_row(module["name"], Text(verdict, STYLES[verdict]), _explanation(module))
@@ -73,7 +68,7 @@ def print_check(result: check.Result) -> None:
     blocks.append(targets)
     to_blame = blame(result)
     if to_blame:
-        culprits = table("to blame", "for modules")
+        culprits = table("enables the GIL", "modules that fail because of it")
         for culprit, count in to_blame:
             culprits.add_row(culprit, str(count))
         blocks += [culprits, HINT]
@@ -94,7 +89,8 @@ def progress() -> Iterator[Callable[[check.Progress], None]]:
 def report_to_github(result: check.Result) -> None:
     """Print annotations for GitHub Actions to stderr, and add a table to the job summary."""
     for culprit, count in blame(result):
-        github.annotate("error", "The GIL is back", f"{culprit} brings it back ({_modules(count)})")
+        words = f"importing {culprit} enables the GIL; modules that fail because of it: {count}"
+        github.annotate("error", "The import enables the GIL", words)
     for target, module in _rows(result):
         if module["verdict"] == "error":
             github.annotate(
@@ -114,6 +110,6 @@ def markdown(result: check.Result) -> str:
     lines += [f"| {cell(_title(t))} | {_counts(t['modules'])} |" for t in result["targets"]]
     rows = [row for row in _rows(result) if row[1]["verdict"] != "pass"]
     if rows:
-        lines += ["", "| module | verdict | culprits and details |", "|---|---|---|"]
+        lines += ["", "| module | verdict | reason |", "|---|---|---|"]
         lines += [f"| {m['name']} | {m['verdict']} | {cell(_explanation(m))} |" for _, m in rows]
     return "\n".join(lines) + "\n"

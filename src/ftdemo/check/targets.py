@@ -4,26 +4,25 @@ import difflib
 import importlib.machinery
 import importlib.metadata
 import importlib.util
-import os
 import pkgutil
 import re
-import stat
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from packaging.tags import sys_tags
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from ftdemo.check.judge import Module
+from ftdemo.exit_codes import CommandError
 
 SUFFIXES = sorted(importlib.machinery.EXTENSION_SUFFIXES, key=len, reverse=True)
 ANY_SUFFIX = re.compile(r"^(?P<name>\w+)(?P<tag>\.[\w.-]+)?\.(so|pyd)$", re.ASCII)
 
 
-class TargetError(Exception):
+class TargetError(CommandError):
     """The target does not exist; the message suggests a similar name if there is one."""
 
 
@@ -75,6 +74,14 @@ def _add(target: Target, name: str, path: Path) -> None:
     if other and other["tag"]:
         why = f"built for another interpreter ({other['tag'].lstrip('.')})"
         target.skipped[prefix + other["name"]] = why
+
+
+def _add_below(target: Target, folder: Path, *package: str) -> None:
+    """Add the extension modules in a folder, which contains the modules of that package."""
+    for file in sorted(folder.rglob("*")):
+        inside = file.relative_to(folder).parent.parts
+        if all(part.isidentifier() for part in inside) and file.is_file():
+            _add(target, ".".join([*package, *inside]), file)
 
 
 def _has_init(path: Path) -> bool:
@@ -138,11 +145,7 @@ def _walk_package(target: Target, name: str) -> bool:
     if isinstance(spec.loader, importlib.machinery.ExtensionFileLoader) and spec.origin:
         target.modules.append(Module(name, spec.origin))
     for location in spec.submodule_search_locations or ():
-        for folder, subfolders, files in os.walk(location):
-            subfolders[:] = sorted(s for s in subfolders if s.isidentifier() and s != "__pycache__")
-            inside = Path(folder).relative_to(location).parts
-            for file in files:
-                _add(target, ".".join([name, *inside]), Path(folder, file))
+        _add_below(target, Path(location), name)
     return True
 
 
@@ -184,13 +187,10 @@ def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
     target = Target(name, str(distribution), str(version))
     folder = Path(tempfile.mkdtemp(prefix="wheel-", dir=unpack_to))
     with archive:
-        unpack(archive, folder)
+        archive.extractall(folder)  # makes no links, and no files outside the folder
     roots = [folder, *folder.glob("*.data/purelib"), *folder.glob("*.data/platlib")]
     for root in reversed(roots):
-        for file in _files_below(root):
-            inside = file.relative_to(root).parent.parts
-            if all(part.isidentifier() for part in inside):
-                _add(target, ".".join(inside), file)
+        _add_below(target, root)
     target.path = [str(root) for root in roots]
     if not tags.intersection(sys_tags()):
         why = f"this wheel is for {', '.join(sorted(map(str, tags)))}"
@@ -198,27 +198,6 @@ def _wheel(name: str, path: Path, unpack_to: Path) -> Target:
         target.skipped = dict.fromkeys(names or [str(distribution)], why)
         target.modules = []
     return _tidy(target)
-
-
-def _files_below(root: Path) -> Iterator[Path]:
-    for folder, _, files in os.walk(root):
-        for file in sorted(files):
-            yield Path(folder, file)
-
-
-def unpack(archive: zipfile.ZipFile, folder: Path) -> None:
-    """Unpack a wheel, which may contain only regular files and folders below folder.
-
-    Raises TargetError for links and for paths that lead out of the folder.
-    """
-    for entry in archive.infolist():
-        parts = PurePosixPath(entry.filename.replace("\\", "/"))
-        mode = entry.external_attr >> 16
-        if parts.is_absolute() or ".." in parts.parts or ":" in entry.filename:
-            raise TargetError(f"{archive.filename}: {entry.filename!r} is a path out of the wheel")
-        if mode and not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or not stat.S_IFMT(mode)):
-            raise TargetError(f"{archive.filename}: {entry.filename!r} is not a regular file")
-    archive.extractall(folder)
 
 
 def find_all(names: Iterable[str], unpack_to: Path) -> Sequence[Target]:

@@ -58,7 +58,19 @@ def partner() -> str:
     raise SkipDemo(f"needs the other build of this version: install {name} on PATH")
 
 
-def both_builds(partner: str) -> dict[str, str]:
-    """Return both interpreters by build, the one with the GIL first."""
-    pair = {"with the GIL": partner, "free-threaded": sys.executable}
-    return pair if FREE_THREADED else {"with the GIL": sys.executable, "free-threaded": partner}
+def both_builds() -> dict[str, str]:
+    """Return both interpreters of this version by build, the one with the GIL first."""
+    pair = {"with the GIL": "", "free-threaded": ""} | this_build()
+    return {build: python or partner() for build, python in pair.items()}
+
+
+def installed_builds() -> dict[str, str]:
+    """Return both interpreters, or only this one if the other is not installed."""
+    try:
+        return both_builds()
+    except SkipDemo:
+        return this_build()
+
+
+def this_build() -> dict[str, str]:
+    return {"free-threaded" if FREE_THREADED else "with the GIL": sys.executable}

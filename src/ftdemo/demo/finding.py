@@ -1,12 +1,14 @@
-"""What all demos share: the type of a finding, reasons to skip a demo, and timing."""
+"""What all demos share: the type of a finding, reasons to skip a demo, children, and timing."""
 
+import json
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ftdemo.interpreter import cores
 from ftdemo.own import READY_ALONE
+from ftdemo.processes import ending, run_python
 
 # How long a demo tries to see its claim, in seconds. It stops when the result is clear: a busy
 # machine takes longer, but only a wrong claim takes this long.
@@ -46,6 +48,14 @@ def need_module(name: str) -> None:
     """Skip the demo if the wheel for abi3t is installed, which lacks the module name."""
     if READY_ALONE:
         raise SkipDemo(f"needs {name}, which is not in the wheel for the stable ABI (abi3t)")
+
+
+def call_in_child(function: Callable[..., object], *arguments: object, options: str = "") -> Any:
+    """Call a function in a fresh interpreter; return its result, or in words how it ended."""
+    call = f"{function.__name__}(*{arguments!r})"
+    program = f"import json; from {function.__module__} import *; print(json.dumps({call}))"
+    done = run_python("-P", *options.split(), "-c", program, timeout=CHILD_TIMEOUT)
+    return ending(done.returncode, CHILD_TIMEOUT) if done.returncode else json.loads(done.stdout)
 
 
 def switch_often() -> None:

@@ -1,21 +1,12 @@
 """Measure the speed-up of threads, on a machine that other processes use too."""
 
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from multiprocessing import get_context
 
 from ftdemo.demo.finding import SkipDemo, attempts, seconds_of
 from ftdemo.threads import in_threads
-
-# Report readiness, wait for a line on stdin, do a fixed amount of work, and report its end.
-WORKER = """
-print(flush=True)
-input()
-sum(i * i for i in range(1_000_000))
-print(flush=True)
-"""
 
 
 def gain(work: Callable[[], object], threads: int) -> tuple[float, float]:
@@ -57,30 +48,21 @@ def full_gain(ratio: float, threads: int) -> bool:
     return ratio > 1 + (threads - 1) / 2
 
 
+def busy(steps: int) -> int:
+    return sum(i * i for i in range(steps))
+
+
 def processes_gain(count: int) -> float:
     """Return the speed-up of processes, which share no GIL: a control that shows free cores."""
-
-    def seconds_for(of: int) -> float:
-        command = [sys.executable, "-I", "-S", "-c", WORKER]
-        pipe = subprocess.PIPE
-        # Not processes.start(), which makes a new session: Linux may divide the cores by session,
-        # and these processes must get the same share as the threads.
-        workers = [subprocess.Popen(command, stdin=pipe, stdout=pipe) for _ in range(of)]
-
-        def tell_and_wait() -> None:
-            for worker in workers:
-                assert worker.stdin is not None
-                worker.stdin.write(b"\n")
-                worker.stdin.flush()
-            for worker in workers:
-                worker.communicate()
-
-        for worker in workers:
-            assert worker.stdout is not None
-            worker.stdout.readline()
-        return seconds_of(tell_and_wait)
-
-    return statistics.median(count * seconds_for(1) / seconds_for(count) for _ in "123")
+    work = [1_000_000] * count
+    ratios = []
+    # Their processes are in the session of this one: Linux may divide the cores by session.
+    with get_context("spawn").Pool(count) as pool:
+        pool.map(busy, [0] * count, chunksize=1)
+        for _ in range(3):
+            alone = seconds_of(lambda: [pool.apply(busy, [steps]) for steps in work])
+            ratios.append(alone / seconds_of(lambda: pool.map(busy, work, chunksize=1)))
+    return statistics.median(ratios)
 
 
 def measure(

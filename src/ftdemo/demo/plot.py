@@ -5,9 +5,8 @@ from pathlib import Path
 
 import matplotlib as mpl
 
-from ftdemo.demo.builds import ask, both_builds, partner
-from ftdemo.demo.finding import SkipDemo
-from ftdemo.interpreter import FREE_THREADED, cores
+from ftdemo.demo.builds import ask, installed_builds
+from ftdemo.interpreter import cores
 
 
 def throughput(most: int) -> list[float]:
@@ -41,12 +40,6 @@ def _version() -> list[str]:
 
 def draw(file: str) -> None:
     """Measure, and write the plot as SVG, with a description of the machine."""
-    import sys
-
-    try:
-        builds = both_builds(partner())
-    except SkipDemo:
-        builds = {"free-threaded" if FREE_THREADED else "with the GIL": sys.executable}
     most = min(2 * cores(), 16)
     counts = range(1, most + 1)
     mpl.use("svg")
@@ -54,7 +47,7 @@ def draw(file: str) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(7, 4), layout="constrained")
-    for (build, python), style in zip(builds.items(), ("o-", "s-"), strict=False):
+    for (build, python), style in zip(installed_builds().items(), ("o-", "s-"), strict=False):
         (version,) = ask(python, _version)
         found = ask(python, throughput, most)
         ratios = [each / found[0] for each in found]

@@ -1,25 +1,26 @@
 """Reports for people: each demo as it ends, and a table of all demos."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from ftdemo.demo import OUTCOMES, Demo, Result
-from ftdemo.demos import claim, load
+from ftdemo.demos import load
 from ftdemo.interpreter import heading
 from ftdemo.terminal import show, table
 
 STYLES = {"seen": "green", "not seen": "bold red", "skip": "dim"}
 
 
-def print_list(names: Sequence[str]) -> None:
+def print_list(listed: Mapping[str, Any]) -> None:
     """Print every demo with its claim."""
     claims = table("demo", "claim")
-    for name in names:
-        claims.add_row(name, claim(name))
+    for demo in listed["demos"]:
+        claims.add_row(demo["name"], demo["claim"])
     show(claims)
 
 

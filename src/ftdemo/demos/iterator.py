@@ -9,12 +9,10 @@ separate process. `ftdemo.Tickets` takes a lock for each step: it returns every 
 Source: https://docs.python.org/3/howto/free-threading-python.html#iterators, csrc/ready/tickets.c.
 """
 
-import json
 from collections.abc import Iterator
 
 import ftdemo
-from ftdemo.demo.finding import CHILD_TIMEOUT, Finding, attempts, switch_often
-from ftdemo.processes import ending, run_python
+from ftdemo.demo.finding import Finding, attempts, call_in_child, switch_often
 from ftdemo.threads import in_threads
 
 
@@ -42,22 +40,17 @@ def share(shared: Iterator[int], count: int) -> dict[str, int]:
     }
 
 
-def share_a_generator(count: int) -> None:
-    """Share a generator and print the counts; runs in a separate process."""
-    print(json.dumps(share((number for number in range(count)), count)))
+def share_a_generator(count: int) -> dict[str, int]:
+    """Share a generator; runs in a separate process."""
+    return share((number for number in range(count)), count)
 
 
 def demo(*, quick: bool) -> Finding:
     """Share a generator until something goes wrong; then share Tickets."""
     count = 50_000 if quick else 500_000
-    program = f"from ftdemo.demos.iterator import *; share_a_generator({count})"
-    wrong: dict[str, object] = {}
     for _ in attempts():
-        done = run_python("-P", "-c", program)
-        if done.returncode < 0:
-            wrong = {"crash": ending(done.returncode, CHILD_TIMEOUT)}
-        elif done.returncode == 0:
-            wrong = json.loads(done.stdout)
+        found = call_in_child(share_a_generator, count)
+        wrong: dict[str, object] = {"crash": found} if isinstance(found, str) else found
         if any(wrong.values()):
             break
     tickets = share(ftdemo.Tickets(0, count), count)

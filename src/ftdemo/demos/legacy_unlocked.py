@@ -9,16 +9,13 @@ Source: https://docs.python.org/3/howto/free-threading-extensions.html;
 diff -ru csrc/legacy csrc/ready.
 """
 
-import json
-
-from ftdemo.demo.finding import CHILD_TIMEOUT, Finding, attempts, need_module
+from ftdemo.demo.finding import Finding, attempts, call_in_child, need_module
 from ftdemo.interpreter import FREE_THREADED
-from ftdemo.processes import ending, run_python
 from ftdemo.threads import in_threads
 
 
-def deposit(module: str, count: int) -> None:
-    """Deposit from two threads and print how many are lost; runs in a separate process."""
+def lost(module: str, count: int) -> int:
+    """Deposit from two threads; return how many are lost. Runs in a separate process."""
     from importlib import import_module
 
     account = import_module(module).Account()
@@ -28,31 +25,21 @@ def deposit(module: str, count: int) -> None:
             account.deposit(1)
 
     in_threads(deposits, deposits)
-    print(json.dumps(2 * count - account.balance))
-
-
-def missing(module: str, count: int, *options: str) -> int | str:
-    """Return the number of lost deposits, or how the process ended."""
-    program = f"from ftdemo.demos.legacy_unlocked import *; deposit({module!r}, {count})"
-    done = run_python("-P", *options, "-c", program)
-    if done.returncode:
-        return ending(done.returncode, CHILD_TIMEOUT)
-    found: int = json.loads(done.stdout)
-    return found
+    return 2 * count - int(account.balance)
 
 
 def demo(*, quick: bool) -> Finding:
-    """Force the GIL off until deposits are lost; then run with the GIL, and the ready twin."""
+    """Force the GIL off until deposits are lost; then run with the GIL, and run ftdemo.Account."""
     need_module("ftdemo.legacy")
     count = 100_000 if quick else 1_000_000
     forced: int | str = 0
     if FREE_THREADED:
         for _ in attempts():
-            forced = missing("ftdemo.legacy", count, "-X", "gil=0")
+            forced = call_in_child(lost, "ftdemo.legacy", count, options="-X gil=0")
             if forced:
                 break
-    back = missing("ftdemo.legacy", count)
-    ready = missing("ftdemo", count)
+    back = call_in_child(lost, "ftdemo.legacy", count)
+    ready = call_in_child(lost, "ftdemo", count)
     told = f"of {2 * count} deposits by two threads, ftdemo.legacy lost {back} with the GIL"
     if FREE_THREADED:
         told += f" and {forced} with the GIL forced off"

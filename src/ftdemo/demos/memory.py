@@ -11,9 +11,8 @@ Source: PEP 703, "Mimalloc", "Garbage Collection".
 
 import sys
 
-from ftdemo.demo.builds import ask, both_builds, partner
-from ftdemo.demo.finding import Finding, SkipDemo
-from ftdemo.interpreter import FREE_THREADED
+from ftdemo.demo.builds import ask, installed_builds
+from ftdemo.demo.finding import Finding
 from ftdemo.processes import run
 
 
@@ -47,10 +46,7 @@ def takes_pymalloc(python: str) -> bool:
 
 def demo(*, quick: bool) -> Finding:
     """Measure this build, and the other build of this version if it is installed."""
-    try:
-        builds = both_builds(partner())
-    except SkipDemo:
-        builds = {"free-threaded" if FREE_THREADED else "with the GIL": sys.executable}
+    builds = installed_builds()
     found = {build: ask(python, measure) for build, python in builds.items()}
     mimalloc = {build: not takes_pymalloc(python) for build, python in builds.items()}
     pointer = 8 if sys.maxsize > 2**32 else 4

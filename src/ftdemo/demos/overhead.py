@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import ftdemo
-from ftdemo.demo.builds import ask, both_builds, partner
+from ftdemo.demo.builds import ask, both_builds
 from ftdemo.demo.finding import Finding, attempts
 
 
@@ -69,7 +69,7 @@ def measure(path: str, rounds: int) -> dict[str, float]:
 
 def demo(*, quick: bool) -> Finding:
     """Run both builds in turn until the ratio is clear."""
-    builds = both_builds(partner())
+    builds = both_builds()
     path = str(Path(ftdemo.__file__).parent.parent)
     ratios: dict[str, list[float]] = {}
     for attempt in attempts():

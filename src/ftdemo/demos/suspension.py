@@ -63,10 +63,8 @@ def locks_inside(*, nested: bool) -> tuple[bool, bool]:
 
     def hold() -> None:
         taken.set()
-        for _ in attempts(0.1):
-            if asked.is_set() and not held(
-                a
-            ):  # enter() waits for b, and has suspended its section on a
+        for _ in attempts(0.1):  # until enter() waits for b, and has suspended its section on a
+            if asked.is_set() and not held(a):
                 return
 
     def enter_b() -> None:

@@ -132,8 +132,8 @@ def lint(
         known = baselines.read(baseline) if baseline is not None else Counter()
     except ParserMissingError as error:
         raise LintError(
-            f"the parser is missing ({error}): pip install 'ftdemo[lint]'. It has no wheels for "
-            "free-threaded builds; from one, run the lint on a build with the GIL: "
+            f"the parser is missing ({error}). Run: pip install 'ftdemo[lint]'. The parser has no "
+            "wheels for free-threaded builds. There, run the lint on a build with the GIL: "
             "uvx --python 3.14 --from 'ftdemo[lint]' ftdemo lint " + " ".join(paths)
         ) from error
     except (NoSuchPathError, ConfigError, BaselineError) as error:
@@ -304,7 +304,11 @@ def _suppress(
         unknown = [rule for rule in each.rules if rule not in RULES]
         ran = not each.rules or any(rule in chosen for rule in each.rules)
         if unknown or (each not in used and ran):
-            what = f"there is no rule {unknown[0]}" if unknown else "this ignore ignores nothing"
+            what = (
+                f"there is no rule {unknown[0]}"
+                if unknown
+                else "this comment suppresses no finding"
+            )
             kept.append(
                 {
                     "rule": "unused-ignore",
@@ -315,7 +319,7 @@ def _suppress(
                     "end_line": each.line,
                     "function": None,
                     "message": what,
-                    "help": "take it out",
+                    "help": "remove it",
                 }
             )
     return kept, suppressed

@@ -101,7 +101,7 @@ def _readiness(result: Result) -> list[Block]:
 
 
 def _not_analysed(places: list[NotAnalysed]) -> str:
-    lines = [f"not analysed: {_count(len(places), 'place')} (there may be hazards)"]
+    lines = [f"not analysed: {_count(len(places), 'place')}, which may contain hazards"]
     lines += [f"  {p['path']}:{p['line']}: {p['what']}" for p in places[:NOT_ANALYSED_SHOWN]]
     if len(places) > NOT_ANALYSED_SHOWN:
         lines.append(f"  and {len(places) - NOT_ANALYSED_SHOWN} more (--json has them all)")
@@ -178,7 +178,7 @@ def _uri(path: str) -> str:
 
 def _sarif_rule(name: str) -> dict[str, Any]:
     rule = RULES.get(name)
-    text = rule.hazard if rule is not None else "An ignore that ignores nothing."
+    text = rule.hazard if rule is not None else "A comment `ftdemo: ignore` suppresses no finding."
     level = rule.severity if rule is not None else "warning"
     return {
         "id": name,

@@ -103,23 +103,45 @@ _BOOT = (
 
 
 def _limit(last: Line) -> float:
-    return {"start": START, "try": TRY}.get(last[0], STEP * _busy())
+    return {"start": START, "try": TRY}.get(last[0], STEP)
 
 
-def _busy() -> float:
-    """Return the load per core, from 1 to 8: on a busy machine, slow must not look like a hang."""
-    if not hasattr(os, "getloadavg"):
-        return 1.0
-    return min(max(os.getloadavg()[0] / interpreter.cores(), 1.0), 8.0)
+class _Activity(NamedTuple):
+    """What a child has done since it was started: CPU time, and whether a thread could run."""
+
+    seconds: float
+    runnable: bool
 
 
-def _cpu_seconds(pid: int) -> float:
-    """Return the CPU time of a child; 0 if the system does not tell."""
+def _activity(pid: int) -> _Activity | None:
+    """Return what a child has done; None if the system does not tell."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        folder = Path(f"/proc/{pid}")
+        fields = _stat(folder)
+        seconds = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        runnable = any(_stat(task)[0] == "R" for task in (folder / "task").iterdir())
     except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
+        return None
+    return _Activity(seconds, runnable)
+
+
+def _stat(folder: Path) -> list[str]:
+    """Read the fields of proc_pid_stat(5), from the state on."""
+    return (folder / "stat").read_text("ascii", "replace").rpartition(")")[2].split()
+
+
+def _is_stuck(before: _Activity | None, now: _Activity | None, limit: float, waits: int) -> bool:
+    """Tell whether a child that made no progress hangs; on a busy machine, it may only be slow.
+
+    It hangs if all its threads wait, or if it had enough time on a core.
+    """
+    if waits >= MOST_WAITS:
+        return True
+    if before is None or now is None:
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+        return waits >= load / interpreter.cores()
+    had = now.seconds - before.seconds
+    return had >= limit or (had < limit / 100 and not now.runnable)
 
 
 def _listen(
@@ -132,7 +154,7 @@ def _listen(
     lines: list[Line] = []
     read = 0
     deadline = time.monotonic() + START
-    started, waits = _cpu_seconds(process.pid), 0
+    before, waits = _activity(process.pid), 1
     while True:
         if stop.is_set():
             raise StoppedError
@@ -150,12 +172,10 @@ def _listen(
                 lines.append(json.loads(text))
                 say(lines[-1])
             deadline = time.monotonic() + _limit(lines[-1] if lines else ["start"])
-            started, waits = _cpu_seconds(process.pid), 0
+            before, waits = _activity(process.pid), 1
         elif status is None and time.monotonic() > deadline:
-            # On a busy machine, a child may have had little CPU time: wait longer.
             limit = _limit(lines[-1] if lines else ["start"])
-            had = _cpu_seconds(process.pid) - started
-            if not limit / 100 < had < limit or waits >= MOST_WAITS:
+            if _is_stuck(before, _activity(process.pid), limit, waits):
                 return None, lines
             deadline, waits = time.monotonic() + limit, waits + 1
         if status is not None:

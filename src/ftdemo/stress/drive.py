@@ -21,13 +21,13 @@ MOST_ENDS: dict[Kind, int] = {
 }  # of children that drive one subject; a hang takes longer
 CONFIRM_SECONDS = 2.0
 CONTROL_SECONDS = 0.5
-MOST_TRIALS = 16  # to reduce a crash
+MOST_TRIALS: dict[Kind, int] = {"crash": 16, "hang": 4, "broken": 16}  # to reduce a finding
 MALLOC_SHARE = 0.15  # of the time, with PYTHONMALLOC=debug, which overwrites freed memory
 
 UNSHARED = ("compatible", "safe on distinct objects")
-FOR_CRASHES = "sharing is not promised ({}): only crashes count"
+FOR_CRASHES = "documented as {}, so threads may not share it: only crashes count"
 
-REFUSED = "raises RuntimeError or BufferError while another thread uses it, and does no harm"
+REFUSED = "raises RuntimeError or BufferError, with no other effect, while another thread uses it"
 
 
 class _Candidate(NamedTuple):
@@ -234,12 +234,12 @@ class Driver:
         return spent, ending
 
     def _blame(self, ending: Ending, begun: Line, malloc: str | None) -> None:
-        """Blame the last step of a child: a race, or a bug that occurs without one."""
+        """Attribute the end of a child to its last step: a race, or a bug that needs no race."""
         _, phase, labels, threads, _ = begun
         self._done.add(tuple(labels))
         what = " | ".join(labels)
         if ending.kind == "error":
-            self.aside[what] = f"could not be driven ({ending.words})"
+            self.aside[what] = f"could not be called ({ending.words})"
             return
         if ending.kind == "crash" and len(set(labels)) <= 2:
             self._crashed.add(tuple(labels))
@@ -249,7 +249,7 @@ class Driver:
             for label in set(labels):
                 self._hung[label] += 1
                 if self._hung[label] >= 2 and len(self._operations) > 1:
-                    self.aside[label] = f"{does} when the threads take turns, with several others"
+                    self.aside[label] = f"{does} when the threads take turns, in several pairs"
                     self._operations = [o for o in self._operations if o["label"] != label]
             return
         kind: Kind = "hang" if ending.kind == "hang" else "crash"
@@ -307,7 +307,9 @@ class Driver:
             )
             if finding is None and grave:
                 words = str(candidate.outcome.get("error", kind)).partition("\n")[0]
-                self.aside.setdefault(" | ".join(labels), f"{kind} seen once, not again ({words})")
+                self.aside.setdefault(
+                    " | ".join(labels), f"{kind} seen once, but not again ({words})"
+                )
             if finding is not None:
                 confirmed[finding["kind"]] += 1
                 if finding["kind"] != "not-atomic":
@@ -377,7 +379,7 @@ class Driver:
         return self._finding(_Shown(outcome, seen, meetings, kind), labels, len(labels))
 
     def _confirm_burst(self, candidate: _Candidate) -> Finding | None:
-        """Confirm a burst: it fails again in a new child, but not when threads take turns."""
+        """Run a burst that failed again in a new child; if threads take turns, it must not fail."""
         labels, threads = candidate.labels, candidate.threads
         shown = self._show_again(candidate, labels, threads)
         if shown is None:
@@ -447,9 +449,9 @@ class Driver:
         for count in (threads, 1):
             ending = self._burst(labels, count, CONTROL_SECONDS, heard, malloc, in_turn=True)
             if ending.kind != "done" or broken:
-                who = "the threads take turns" if count > 1 else "one thread does it all"
+                who = "the threads take turns" if count > 1 else "one thread makes all calls"
                 what = broken[0] if broken else ending.words
-                self.aside[" | ".join(labels)] = f"goes wrong also when {who} ({what})"
+                self.aside[" | ".join(labels)] = f"also fails when {who} ({what})"
                 return True
         return False
 
@@ -461,12 +463,12 @@ class Driver:
         shown: _Shown,
     ) -> tuple[tuple[str, ...], int, _Shown]:
         """Find fewer operations and threads with which it still fails."""
-        trials = 0
+        trials, most = 0, MOST_TRIALS[shown.kind]
         size = len(labels) // 2
-        while size >= 1 and trials < MOST_TRIALS:
+        while size >= 1 and trials < most:
             for start in range(0, len(labels), size):
                 fewer = labels[start : start + size]
-                if len(fewer) == len(labels) or trials >= MOST_TRIALS:
+                if len(fewer) == len(labels) or trials >= most:
                     continue
                 trials += 1
                 again = self._show_again(candidate, fewer, threads)

@@ -67,7 +67,7 @@ class Subject(NamedTuple):
 
 
 class Tally(NamedTuple):
-    """The number of meetings, the number that no order explains, and one of these."""
+    """The number of meetings, the number of outcomes that no order explains, and one of these."""
 
     meetings: int
     seen: int

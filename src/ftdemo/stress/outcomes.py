@@ -1,4 +1,4 @@
-"""Outcomes of meetings, in a form that can be compared, and the oracle that explains them.
+"""Outcomes of calls, in a form that can be compared, and the oracle: what each order results in.
 
 A form is a value as nested tuples of plain values. It describes an object by its type and by a
 number that distinguishes it from other objects of the same outcome. So equal outcomes have equal

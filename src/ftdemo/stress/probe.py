@@ -3,7 +3,7 @@
 children.py starts it, as `python -X gil=0 -m ftdemo.stress.probe REQUEST REPORT` would. It reads a
 request (JSON), and appends lines (JSON) to the report. It opens the report by name for each line,
 so the target may print anything and close all file descriptors. It announces each step before it
-runs the step: if the child crashes, the last one is to blame.
+runs the step: if the child crashes, the last step caused it.
 """
 
 import faulthandler
@@ -15,7 +15,7 @@ import random
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations_with_replacement, permutations
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,10 @@ FIRST_LOOK = 200  # meetings
 BATCH_SECONDS = 0.1
 MOST_MEETINGS = 2000  # per batch
 ENOUGH_MEETINGS = 20_000  # to confirm a finding
+MANY = 150  # operations of one type; of more, not all pairs are listed
 MOST_FINDINGS = 10  # per subject: more would tell nothing new
 DEBUG = "PYTHONMALLOC" in os.environ  # freed memory is overwritten
+SHOWN = 3  # parts of the state, those with the shortest text, per finding
 LIMIT = 3.0  # seconds for a step, which should take 0.1 s
 
 _open, _write, _close, _getpid, _exit = os.open, os.write, os.close, os.getpid, os._exit
@@ -85,6 +87,7 @@ class Drive:
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
         self._matches: dict[tuple[str, ...], Match] = {}
+        self._mirrors: dict[str, str] = {}
         self._done = {tuple(labels) for labels in request["done"]}
         self._crashed = [set(_parts(labels)) for labels in request["crashed"]]
         self._findings = 0
@@ -187,7 +190,7 @@ class Drive:
         """Yield (rank, pair): pairs that write, and pairs of one operation, have a low rank."""
         found = [each for each in self._found if each["collides"]]
         given: set[tuple[str, ...]] = set()
-        for one, other in combinations_with_replacement(found, 2):
+        for one, other in self._combinations(found):
             rank = 3 - one["writes"] - other["writes"]
             if one is other:
                 rank -= 1
@@ -201,10 +204,21 @@ class Drive:
                     given.add(pair)
                     yield rank, pair
 
+    def _combinations(self, found: list[survey.Found]) -> Iterable[Sequence[survey.Found]]:
+        """Combine each two operations, one with itself too; of a large type, a random part."""
+        if len(found) <= MANY:
+            return combinations_with_replacement(found, 2)
+        drawn = [self._chance.sample(found, 2) for _ in range(MANY**2)]
+        return [*zip(found, found, strict=True), *drawn]
+
     def _mirrored(self, label: str) -> str:
-        if not self._siblings and not re.search(r"\by\b", label):
-            return label  # y is an independent object: the mirrored operation would do the same
-        return mirrored(label, self._survey.namespace, self._example)
+        if label not in self._mirrors:
+            swap = self._siblings or re.search(r"\by\b", label)
+            # Without siblings, y is independent of x: an operation on y alone would do the same.
+            self._mirrors[label] = (
+                mirrored(label, self._survey.namespace, self._example) if swap else label
+            )
+        return self._mirrors[label]
 
     def _short_sequences(self) -> Iterator[tuple[str, ...]]:
         """Yield short sequences: two calls in each of two threads, one in each of three or more.
@@ -235,7 +249,7 @@ class Drive:
         ]
         pairs = []
         different = [each for each in self._found if not each["variant_of"]]
-        for one, other in combinations_with_replacement(different, 2):
+        for one, other in self._combinations(different):
             if one["writes"] or other["writes"] or one is other:
                 writers = one["writes"] + other["writes"]
                 # With freed memory overwritten, a reader beside a writer crashes most easily.
@@ -374,7 +388,8 @@ class Drive:
         # Each part is possible, but not all together: show the state of the returned objects.
         together = bool(same) and not wrong
         made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
-        after = (wrong or (made if together else []))[:3]
+        after = wrong or (made if together else [])
+        after = sorted(after, key=lambda where: len(text(_state(example, *where))))[:SHOWN]
 
         def words(form: Form) -> dict[str, Any]:
             return {

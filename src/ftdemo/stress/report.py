@@ -11,10 +11,11 @@ from ftdemo.stress.session import Progress
 
 MOST_ORDERS = 4
 MOST_SKIPPED = 12
+LONGEST = 100  # characters of a result
 
 
 def exit_code(result: Result) -> int:
-    """Return FAILED for findings, NOTHING_CHECKED for too few meetings to say anything, else OK."""
+    """Return FAILED for findings, NOTHING_CHECKED for too few calls to say anything, else OK."""
     if result["summary"]["findings"]:
         return exit_codes.FAILED
     driven = result["summary"]["meetings"] >= FEW
@@ -22,7 +23,7 @@ def exit_code(result: Result) -> int:
 
 
 def print_stress(result: Result) -> None:
-    """Print the findings, the worst first, then what was driven and what was not, and a summary."""
+    """Print the findings, the worst first, then what was tested and what was not, and a summary."""
     blocks: list[Any] = [heading(result["interpreter"])]
     ordered = sorted(result["findings"], key=lambda f: (f["allowed"], KINDS.index(f["kind"])))
     blocks += ["\n".join(picture(finding)) for finding in ordered]
@@ -40,7 +41,7 @@ def print_stress(result: Result) -> None:
     ]
     skipped = list(dict.fromkeys(skipped))
     if skipped:
-        table = terminal.table("not driven", "operation", "why")
+        table = terminal.table("not tested", "operation", "reason")
         for row in skipped[:MOST_SKIPPED]:
             table.add_row(*row)
         blocks.append(table)
@@ -54,7 +55,7 @@ def sentence(result: Result) -> str:
     """Sum up a run in one sentence."""
     summary = result["summary"]
     if not summary["meetings"]:
-        return "Nothing was driven."
+        return "Nothing was tested."
     pairs = f"{summary['pairs']:,} pair{'' if summary['pairs'] == 1 else 's'}"
     of = f"in {summary['meetings']:,} meetings of {pairs}"
     allowed = f" ({summary['allowed']} allowed)" if summary["allowed"] else ""
@@ -76,8 +77,8 @@ def picture(finding: Finding) -> Iterator[str]:
     if "results" in outcome:
         yield from _rows(outcome)
     else:
-        for number, label in enumerate(finding["operations"][:8], 1):
-            yield f"  {'thread ' if len(finding['operations']) > 1 else 'each '}{number}   {label}"
+        for index, label in enumerate(finding["operations"][:8]):
+            yield f"  {'' if index else 'calls':<9}  {label}"
         yield f"  threads    {finding['threads']}"
         yield from (f"  {line}" for line in str(outcome.get("error", "")).splitlines())
     if finding["declares_ready"]:
@@ -96,19 +97,23 @@ def _rows(outcome: dict[str, Any]) -> Iterator[str]:
     rows += [("" if index else "after", *each) for index, each in enumerate(state)]
     wide = max(len(label) for _, label, _ in rows)
     for who, label, result in rows:
-        yield f"  {who:<9}  {label:<{wide}}  ->  {result}"
+        yield f"  {who:<9}  {label:<{wide}}  ->  {_short(result)}"
     orders = outcome["in_any_order"]
     same = all(order["results"] == outcome["results"] for order in orders) and state
     for index, order in enumerate(orders[:MOST_ORDERS]):
         values = order["after"] if same else order["results"]
-        words = ", ".join(values)
+        words = ", ".join(map(_short, values))
         if state and not same and order["after"]:
-            words += f"; after {', '.join(order['after'])}"
+            words += f"; after {', '.join(map(_short, order['after']))}"
         yield f"  {'' if index else 'in any order':<{wide + 15}}  {words}"
     if outcome.get("together"):
         yield "  each of these is possible, but no order gives them together"
     if len(orders) > MOST_ORDERS:
         yield f"  {'':<{wide + 15}}  and {len(orders) - MOST_ORDERS} more"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 20]} ... {text[-15:]}"
 
 
 @contextmanager

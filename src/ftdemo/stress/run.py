@@ -92,9 +92,9 @@ def stress(
 def _why_not() -> str:
     """Say why nothing can be driven; return "" if it can."""
     if not interpreter.FREE_THREADED:
-        return "threads never run at the same time here: this build always has the GIL"
+        return "this build always has the GIL: run this on a free-threaded build, such as 3.14t"
     if interpreter.cores() < 2:
-        return "threads never run at the same time here: there is one core"
+        return "with one core, threads never run at the same time: run this on two or more cores"
     if READY_ALONE:
         return "the wheel for the stable ABI has no ftdemo._stress: install ftdemo from source"
     return ""

@@ -292,7 +292,9 @@ class Survey:
                 if isinstance(self.constructor_of(large)(), kind):
                     works.append(large)
         if not works:
-            self.aside[f"{expression}(...)"] = f"no arguments found to make one with ({reason})"
+            self.aside[f"{expression}(...)"] = (
+                f"no fitting arguments found ({reason}): pass 'module:Type(...)' or set a factory"
+            )
         return _different(works)
 
     def objects_for(self, functions: Sequence[str]) -> list[str]:
@@ -406,7 +408,9 @@ class Survey:
     ) -> Iterator[str]:
         """Find calls of a function of the module that pass the shared object."""
         if any(word in name.lower() for word in _DANGEROUS):
-            self.aside[f"{name}(...)"] = "by its name it ends, deletes or sends something"
+            self.aside[f"{name}(...)"] = (
+                "its name suggests that it ends, deletes or sends something"
+            )
             return
         function = getattr(self.module, name)
         objects = ("x", "y") if shared else ()

@@ -22,7 +22,7 @@ OTHERS = [Interpreter(13, threaded=True), Interpreter(16, False), Interpreter(16
 
 
 class Cell(TypedDict):
-    """The wheel that pip installs for an interpreter on a platform; None is a hole."""
+    """The wheel that pip installs for an interpreter on a platform; None if there is no wheel."""
 
     interpreter: str
     platform: str
@@ -30,7 +30,10 @@ class Cell(TypedDict):
 
 
 class Release(TypedDict):
-    """The matrix of one version of a distribution. holes are the names of cells without a wheel."""
+    """The matrix of one version of a distribution: interpreters by platforms.
+
+    cells has each combination, holes the names of those without a wheel.
+    """
 
     distribution: str
     version: str
@@ -49,14 +52,14 @@ class Result(TypedDict):
 
 
 def survey(paths: Sequence[str], expect: str | None = None) -> Result:
-    """Build the matrix of the wheels at paths, and compare it with a contract.
+    """Build the matrix of the wheels at paths, and compare it with the expected wheels.
 
-    Each path is a wheel or a folder of wheels. expect is the path of a contract (see
-    ftdemo.wheels.contract). Without a contract, holes are shown but are not problems, and wheels
+    Each path is a wheel or a folder of wheels. expect is the path of a list of expected wheels (see
+    ftdemo.wheels.contract). Without it, a missing wheel is shown but is not a problem, and wheels
     may contain sources and tests. A wheel with a wrong tag is always a problem.
 
-    Raises WheelError for a file that is not a wheel, and ContractError for a contract that cannot
-    be read. Runs no code from the wheels.
+    Raises WheelError for a file that is not a wheel, and ContractError if the list cannot be read.
+    Runs no code from the wheels.
     Thread safety: safe on shared objects.
     """
     contract = read_contract(Path(expect)) if expect is not None else None
@@ -143,9 +146,7 @@ def _by_system(platform: str) -> tuple[int, str]:
 def _breaches(contract: Contract, wheels: Sequence[Wheel]) -> Iterator[Problem]:
     releases = sorted({f"{wheel.distribution} {wheel.version}" for wheel in wheels})
     if len(releases) > 1:
-        yield Problem(
-            kind="extra", subject=", ".join(releases), detail="a contract covers one release only"
-        )
+        yield Problem(kind="extra", subject=", ".join(releases), detail="more than one release")
     used = set()
     for (interpreter, platform), abi in contract.cells.items():
         cell = f"{interpreter.name}-{platform}"
@@ -161,7 +162,7 @@ def _breaches(contract: Contract, wheels: Sequence[Wheel]) -> Iterator[Problem]:
     for wheel in wheels:
         if wheel.file not in used:
             yield Problem(
-                kind="extra", subject=wheel.file, detail="belongs to no cell of the contract"
+                kind="extra", subject=wheel.file, detail="not in the list of expected wheels"
             )
 
 

@@ -1,7 +1,7 @@
-"""The cells of the matrix: pairs of interpreter and platform, with the tags that pip accepts.
+"""Interpreters and platforms, with the tags of wheels that pip accepts for each combination.
 
-A cell has the name of cibuildwheel's build identifier, such as cp314t-manylinux_x86_64. The tags
-and their order come from packaging.tags, which pip uses.
+A combination has the name of cibuildwheel's build identifier, such as cp314t-manylinux_x86_64. The
+tags and their order come from packaging.tags, which pip uses.
 """
 
 import re

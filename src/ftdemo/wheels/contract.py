@@ -1,6 +1,6 @@
-"""The contract: a TOML file that lists the cells for which a release must have a wheel.
+"""Read the list of expected wheels: a TOML file.
 
-    [[cells]]                       # every combination of these interpreters and platforms
+    [[cells]]                       # a wheel for every combination of these
     interpreters = ["cp314", "cp314t"]
     platforms = ["manylinux_x86_64", "win_amd64"]
 
@@ -16,22 +16,23 @@ import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
+from ftdemo.exit_codes import CommandError
 from ftdemo.wheels.cells import Interpreter, parse_interpreter
 
 
-class ContractError(Exception):
-    """The contract cannot be read; the message says why."""
+class ContractError(CommandError):
+    """The list of expected wheels cannot be read; the message says why."""
 
 
 class Contract(NamedTuple):
-    """What a release must contain. cells maps (interpreter, platform) to the ABI of the wheel."""
+    """The expected wheels. cells maps (interpreter, platform) to the ABI of the wheel."""
 
     cells: dict[tuple[Interpreter, str], str]
     allow: list[str]
 
 
 def read_contract(path: Path) -> Contract:
-    """Read a contract. Raises ContractError."""
+    """Read a list of expected wheels. Raises ContractError."""
     try:
         with path.open("rb") as file:
             return _parse(tomllib.load(file))
@@ -43,7 +44,7 @@ def _parse(content: dict[str, object]) -> Contract:
     _know(content, {"cells", "allow"})
     tables = content.get("cells")
     if not isinstance(tables, list) or not tables:
-        raise ValueError("there must be at least one table [[cells]]")
+        raise ValueError("add at least one table [[cells]]")
     cells: dict[tuple[Interpreter, str], str] = {}
     for table in tables:
         if not isinstance(table, dict):

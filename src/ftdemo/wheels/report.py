@@ -8,18 +8,20 @@ from ftdemo.wheels import Release, Result
 from ftdemo.wheels.cells import parse_interpreter
 from ftdemo.wheels.wheel import abi_tag
 
+WORDS = {"hole": "missing", "extra": "unexpected"}  # other kinds of problems are plain words
+
 
 def print_matrix(result: Result) -> None:
-    """Print the matrix of each release, its wheels and holes, and all problems."""
+    """Print the matrix of each release, its wheels and those that are missing, and all problems."""
     blocks: list[str | Table] = []
     for release in result["releases"]:
         blocks += _release(release)
     if not result["releases"]:
-        blocks.append("no wheels")
+        blocks.append("The paths contain no wheels.")
     if result["problems"]:
-        problems = table("problem", "with", "detail")
+        problems = table("problem", "wheel", "detail")
         for problem in result["problems"]:
-            kind = Text(problem["kind"], "bold red")
+            kind = Text(WORDS.get(problem["kind"], problem["kind"]), "bold red")
             problems.add_row(kind, problem["subject"], problem["detail"])
         blocks.append(problems)
     show(*blocks)

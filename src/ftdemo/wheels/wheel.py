@@ -14,6 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 
+from ftdemo.exit_codes import CommandError
 from ftdemo.wheels.cells import Interpreter, accepted, platform_of
 
 SOURCES = {".c", ".cc", ".cpp", ".cxx", ".h", ".hh", ".hpp", ".hxx", ".pxd", ".pyx", ".rs"}
@@ -36,12 +37,12 @@ def abi_tag(file: str) -> str:
     return file.removesuffix(".whl").split("-")[-2]
 
 
-class WheelError(Exception):
+class WheelError(CommandError):
     """The file does not exist or is not a wheel; the message says which."""
 
 
 class Problem(TypedDict):
-    """A problem with a wheel or cell. kind is hole, extra, sources, tests or tag."""
+    """A problem with a wheel, or a missing wheel. kind is hole, extra, sources, tests or tag."""
 
     kind: str
     subject: str

@@ -1,9 +1,10 @@
 """A package of types that race when threads share an object, and of types that only seem to.
 
-UNSAFE says for each type or function of racing.unsafe what ftdemo stress may call its failure;
-SAFE says for each of racing.safe what is hard about it, and what must be put aside. Both say how
-threads use an object by hand, and what is then right: by_hand.py tries that, with nothing but
-threading. The package needs Python 3.13.
+UNSAFE has, for each type or function of racing.unsafe, the kinds of findings that `ftdemo stress`
+may report. SAFE has, for each of racing.safe, why it is hard to judge, and the operations that must
+be listed as not tested. Both also have calls for threads, and a condition that is true after them
+if there is no race: by_hand.py makes these calls, using only threading. The package needs Python
+3.13.
 """
 
 import shutil
@@ -17,13 +18,13 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Unsafe:
-    """make gives o, and each thread does one of calls once. x is a Shared that all of them have.
+    """make creates o, and each thread makes one of calls, once. All of them can use x, a Shared.
 
-    right is what holds of o, x and the results r, whatever the order of the calls. Without it, the
-    threads call on and on, and no result is looked at.
+    right is a condition on o, x and the results r. It is true after the calls in any order. If
+    there is no condition, the threads repeat the calls, and no result is checked.
     """
 
-    kinds: frozenset[str]  # any of them is true; of several, all may be seen
+    kinds: frozenset[str]  # each of them is correct, and more than one may be reported
     make: str
     calls: tuple[str, ...]  # one thread each
     right: str = ""
@@ -33,7 +34,7 @@ class Unsafe:
 
 @dataclass(frozen=True)
 class Safe:
-    """As above. Here, right is so always; what is put aside is not among the calls."""
+    """As above. Here, right is always true; calls contains no operation that is in aside."""
 
     hard: str
     make: str
@@ -267,34 +268,34 @@ UNSAFE = {
         "None",
         ("inside()",) * 2,
         "r == [1, 1]",
-        hard="static: once it has been raced, it gives wrong numbers in one thread as well",
+        hard="static: after a race, it returns wrong numbers in one thread too",
     ),
     "serial_number": Unsafe(
         WRONG,
         "None",
         ("serial_number()",) * 2,
         "r[0] != r[1]",
-        hard="static: never the same result twice, so that masking hides it",
+        hard="static: never the same result twice, so the results are masked",
     ),
 }
 
-# Of racing.unsafe: safe by themselves, and what says that it is not to be shared.
+# Types of racing.unsafe for which there is no finding, and why.
 UNSAFE_SILENT = {
     "Box": "safe; bump and transfer are not",
     "Shelf": "safe; its reader is not",
     "Barrel": "safe; two of its taps are not",
-    "DocumentedIncompatible": "not driven: it would crash in one thread",
+    "DocumentedIncompatible": "not called, because its docstring says that it is incompatible",
 }
 
 WAITS = "waits for ever in one thread"
 ENDS = "ends the process"
-FORKS = "goes on as two processes"
+FORKS = "forks, and both processes continue"
 SPAWNS = "starts a process"
 CRASHES = "crashes in one thread"
-CRASHES_IN_TURN = "crashes where threads take turns"
+CRASHES_IN_TURN = "crashes when threads take turns"
 BROKEN = "SystemError in one thread"
 LEAKS = "leaks in one thread"
-UNMADE = "no object can be made"
+UNMADE = "no object can be created"
 REASONS = (WAITS, ENDS, FORKS, SPAWNS, CRASHES, CRASHES_IN_TURN, BROKEN, LEAKS, UNMADE)
 
 SAFE = {
@@ -303,21 +304,21 @@ SAFE = {
         "results depend on the order", "LockedTickets()", ("o.take()",) * 2, "sorted(r) == [1, 2]"
     ),
     "AtomicTickets": Safe(
-        "no lock, but an atomic", "AtomicTickets()", ("o.take()",) * 2, "sorted(r) == [1, 2]"
+        "an atomic instead of a lock", "AtomicTickets()", ("o.take()",) * 2, "sorted(r) == [1, 2]"
     ),
     "RandomValues": Safe("never the same result twice", "RandomValues()", ("o.random()",) * 2),
-    "RareValues": Safe("another result in one of 500 calls", "RareValues()", ("o.rare()",) * 2),
+    "RareValues": Safe("a different result in one of 500 calls", "RareValues()", ("o.rare()",) * 2),
     "FailsAtRandom": Safe(
         "one of four exceptions in half of all calls", "FailsAtRandom()", ("o.attempt()",) * 2
     ),
     "TimeStamps": Safe(
-        "the time; and an age that seldom is not 0", "TimeStamps()", ("o.now()", "o.age()")
+        "the time; an age that is nearly always 0", "TimeStamps()", ("o.now()", "o.age()")
     ),
     "AddressInRepr": Safe(
         "addresses in results", "AddressInRepr()", ("repr(o)", "o.address()"), "r[1] == id(o)"
     ),
     "FreshObjects": Safe(
-        "a new object each time; LazyPart must differ from this",
+        "a new object each time, unlike LazyPart",
         "FreshObjects()",
         ("o.make()", "o.make()", "o.copy()"),
         "r[0] is not r[1]",
@@ -326,7 +327,7 @@ SAFE = {
         "depends on the thread", "ThreadIdentity()", ("o.ident()",) * 2, "r[0] != r[1]"
     ),
     "LastError": Safe(
-        "each thread has a state of its own, which it keeps from object to object",
+        "the state is per thread, and the same for all objects",
         "LastError()",
         ("o.fail(1); return o.last()", "o.fail(2); return o.last()"),
         "r == [1, 2]",
@@ -356,7 +357,7 @@ SAFE = {
         "repr, hash and == of a result raise", "NotToBeLookedAt()", ("o.another()",) * 2
     ),
     "BoundlessResults": Safe(
-        "a list in itself, one of 100,000 items, an iterator of iterators",
+        "a list that contains itself, one of 100,000 items, an iterator of iterators",
         "BoundlessResults()",
         ("o.itself()", "o.long()", "next(o)"),
         "r[0][0] is r[0] and len(r[1]) == 100000",
@@ -372,13 +373,13 @@ SAFE = {
         "sorted([o[0].n, o[1].n]) == [0, 2]",
     ),
     "RaisesWhenChanged": Safe(
-        "RuntimeError from an iteration that another thread spoils: list(o) is many operations",
+        "RuntimeError if another thread changes the list during list(o), which is many operations",
         "RaisesWhenChanged()",
         ("o.append(1)", "list(o)"),
         "r[1] in ([], [1]) or isinstance(r[1], RuntimeError)",
     ),
     "GrowsByDesign": Safe(
-        "memory grows without end, but so it does in one thread",
+        "memory grows without end, in one thread too",
         "GrowsByDesign()",
         ("o.append(bytes(100))",) * 2,
         "len(o) == 2",
@@ -390,13 +391,13 @@ SAFE = {
         "r[1] in {0, 1}",
     ),
     "WeaklyReferenced": Safe(
-        "a weak reference, which dies with its object",
+        "a weak reference, which is cleared when its object dies",
         "WeaklyReferenced()",
         ("o.ref()",) * 2,
         "r[0]() is r[1]() is o",
     ),
     "BlockingQueue": Safe(
-        "get() returns only where put() comes first or meanwhile",
+        "get() returns only if put() is called before or at the same time",
         "BlockingQueue()",
         ("o.put(1)", "o.get()"),
         "r[1] == 1",
@@ -409,31 +410,31 @@ SAFE = {
         "isinstance(r[1], BufferError) or bytes(r[0]) in {b'', b'xxxxx'}",
     ),
     "TryLock": Safe(
-        "release() raises where nobody holds it",
+        "release() raises if no thread holds the lock",
         "TryLock()",
         ("o.acquire()", "o.release()"),
         "r[0] is True and (r[1] is None or isinstance(r[1], RuntimeError))",
     ),
     "RefusesWhenBusy": Safe(
-        "RuntimeError while another thread is inside, and no harm done",
+        "RuntimeError if another thread is inside, with no other effect",
         "RefusesWhenBusy()",
         ("o.use()",) * 2,
         "any(isinstance(one, RuntimeError) for one in r) or sorted(r) == [1, 2]",
     ),
     "NumbersSafely": Safe(
-        "the constructor counts, in an atomic",
+        "the constructor counts with an atomic",
         "None",
         ("NumbersSafely().number",) * 2,
         "r[0] != r[1]",
     ),
     "BlockingLock": Safe(
-        "the second acquire() waits, so one of two in turn",
+        "the second acquire() waits, so threads that take turns wait for ever",
         "BlockingLock()",
         ("o.acquire(); o.release()",) * 2,
         aside={"o.acquire(); o.acquire()": WAITS},
     ),
     "Rendezvous": Safe(
-        "passes only where two threads meet: no order of calls ends",
+        "returns only if two threads call it at the same time: in no order do both calls end",
         "Rendezvous()",
         ("o.meet()",) * 2,
         aside={"o.meet()": WAITS},
@@ -450,7 +451,7 @@ SAFE = {
         {"o.wait()": WAITS},
     ),
     "WaitsAttached": Safe(
-        "spins for ever, attached, so that nothing can stop the world",
+        "spins for ever, attached, so that no thread can stop the world",
         "WaitsAttached()",
         ("o.count()",) * 2,
         "sorted(r) == [1, 2]",
@@ -490,16 +491,16 @@ SAFE = {
     ),
     # What reaches beyond the object
     "ClosesDescriptors": Safe(
-        "closes 1 and 2, or all up to 63, under the driver's feet",
+        "closes file descriptors that the driver uses: 1 and 2, or all up to 63",
         "ClosesDescriptors()",
         ("o.output(); o.all(); return o.count()",) * 2,
         "sorted(r) == [1, 2]",
     ),
     "Prints": Safe(
-        "prints what looks like a report or a crash", "Prints()", ("o.print()", "o.printf()")
+        "prints text that looks like a report or a crash", "Prints()", ("o.print()", "o.printf()")
     ),
     "Forks": Safe(
-        "goes on as two processes, which know nothing of each other",
+        "forks, and both processes continue",
         "Forks()",
         ("o.count()",) * 2,
         "sorted(r) == [1, 2]",
@@ -508,7 +509,7 @@ SAFE = {
     "StartsThreads": Safe("starts threads", "StartsThreads()", ("o.start()",) * 2),
     # What is hard to make
     "NeedsKey": Safe(
-        "NeedsKey(make_key('open sesame')) is a factory's work",
+        "only the call NeedsKey(make_key('open sesame')) creates an object",
         "NeedsKey(make_key('open sesame'))",
         ("o.count()",) * 2,
         "sorted(r) == [1, 2]",

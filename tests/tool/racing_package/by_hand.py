@@ -1,10 +1,10 @@
-"""Try each row of the tables in __init__.py with nothing but threading.
+"""Check each row of the tables in __init__.py, using only threading.
 
     python3.14t tests/tool/racing_package/by_hand.py FOLDER [--seconds N] [NAME ...]
 
-Builds the package in FOLDER first, if it is not there. What should fail must fail in one of its
-ways; what is safe must not, and what must be put aside must do that in one thread. Exits with 1
-where this is not so.
+Build the package in FOLDER first, if it is not there. A type in UNSAFE must fail in one of its
+ways. A type in SAFE must not fail, and each of its operations in aside must do in one thread what
+the table says. Exit with 1 if one of these is not true.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from pathlib import Path
 
 
 def load_table():
-    """The tables: the package beside this file, whose name the package that is built has too."""
+    """Import __init__.py, beside this file, under another name than the package that it builds."""
     spec = importlib.util.spec_from_file_location(
         "racing_tables", Path(__file__).with_name("__init__.py")
     )
@@ -38,11 +38,11 @@ TABLES = load_table()
 
 
 class Shared:
-    """What all threads may pass on; its references are counted."""
+    """An object that all threads may use; its references are counted."""
 
 
 def function(code, namespace):
-    """A function of o and x that does code, and gives the value of an expression."""
+    """Return a function of o and x that runs code, and if that is an expression, returns it."""
     try:
         ast.parse(code, mode="eval")
     except SyntaxError:
@@ -76,7 +76,7 @@ def in_threads(functions):
 
 
 def memory():
-    """The resident memory of the process, in kilobytes; 0 where there is no /proc."""
+    """Return the resident memory of the process in kilobytes, or 0 if there is no /proc."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * 4
     except OSError:
@@ -84,7 +84,7 @@ def memory():
 
 
 def once_on_each(call, objects, threads):
-    """What one of so many threads does; gives the result for each object."""
+    """Make one call on each object, at the same time as the other threads; return the results."""
     results = []
     for o, x, arrived in objects:
         phase = random.randrange(20)
@@ -92,7 +92,7 @@ def once_on_each(call, objects, threads):
         spins = 0
         while len(arrived) < threads:
             spins += 1
-            if spins > 300 or threads > 2:  # the one that is late may need this core
+            if spins > 300 or threads > 2:  # the late thread may need this core
                 time.sleep(0)
         for _ in range(phase):
             pass
@@ -101,7 +101,7 @@ def once_on_each(call, objects, threads):
 
 
 def meet(row, namespace, seconds, seen):
-    """Let the calls meet, once on each object."""
+    """Let the threads call at the same time, once on each object."""
     calls = [function(code, namespace) for code in row.calls]
     make = function(row.make, namespace)
     right = eval(f"lambda o, x, r: {row.right}", namespace)
@@ -120,7 +120,7 @@ def meet(row, namespace, seconds, seen):
 
 
 def again_and_again(call, o, x, end, turns):
-    """What one thread does; gives how many calls, and how many times SystemError."""
+    """Repeat a call; return the number of calls, and of those that raised SystemError."""
     calls = broken = 0
     while calls < 2000 and time.monotonic() < end:
         with turns:
@@ -131,7 +131,7 @@ def again_and_again(call, o, x, end, turns):
 
 
 def burst(row, namespace, seconds, seen, *, in_turn=False):
-    """Let the calls meet again and again on one object; or, as a control, take turns."""
+    """Let the threads repeat their calls on one object, at the same time, or in turns."""
     calls = [function(code, namespace) for code in row.calls]
     make = function(row.make, namespace)
     turns = threading.Lock() if in_turn else nullcontext()
@@ -157,7 +157,7 @@ def namespace_of(module):
 def child(module, name, seconds, how):
     rows = {"unsafe": TABLES.UNSAFE, "safe": TABLES.SAFE}[module]
     row = rows[name]
-    # What is done may close or fill the standard streams.
+    # The calls may close or fill the standard streams.
     report = os.fdopen(os.dup2(1, 100), "w")
     namespace = namespace_of(module)
     seen = {"meetings": 0, "calls": 0, "not-atomic": 0, "broken": 0}
@@ -187,7 +187,7 @@ thread.join()
 
 
 def alone(folder, row, code):
-    """What one thread sees: one of the table's reasons, or what else happened."""
+    """Run code in one thread; return one of the table's reasons, or the output."""
     program = ALONE.format(make=row.make, code=code)
     program += {
         TABLES.CRASHES_IN_TURN: IN_ANOTHER_THREAD,
@@ -215,7 +215,7 @@ def alone(folder, row, code):
 
 
 def try_row(folder, module, name, seconds, how):
-    """The kinds that were seen, and the figures."""
+    """Run a row in a child; return the kinds of failures that were seen, and the figures."""
     command = [sys.executable, "-X", "gil=0", __file__, str(folder)]
     command += [f"--child={module}.{how}", f"--seconds={seconds}", name]
     env = os.environ | ({"PYTHONMALLOC": "debug"} if how == "debug" else {})
@@ -227,7 +227,7 @@ def try_row(folder, module, name, seconds, how):
         return {"hang"}, {}
     if done.returncode < 0:
         return {"crash"}, {"signal": -done.returncode}
-    if done.returncode > 0 and b"SystemError" in done.stderr:  # in a thread of the child's own
+    if done.returncode > 0 and b"SystemError" in done.stderr:  # in a thread that the child started
         return {"broken"}, {}
     if done.returncode > 0:
         return {done.stderr.decode(errors="replace")}, {}
@@ -262,8 +262,8 @@ def main():
             found, figures = set(), []
             hows = ["meet"] * bool(row.calls and row.right)
             if row.calls and (module == "unsafe" or not set(row.aside) & set(row.calls)):
-                hows += ["burst", "debug"]  # nothing that waits for another thread
-            # On a busy machine, both threads may stay on one core, and never meet.
+                hows += ["burst", "debug"]  # not for a call that waits for another thread
+            # On a busy machine, both threads may stay on one core, so their calls never overlap.
             for how in hows * (5 if module == "unsafe" and row.kinds != {"data-race"} else 1):
                 if found and len(figures) >= len(hows):
                     break
@@ -278,7 +278,7 @@ def main():
                 good = not found and aside == row.aside
             failed += [] if good else [name]
             print(f"{'ok ' if good else 'BAD'} {module}.{name}: {' | '.join(figures)}", flush=True)
-    print("not as the tables say:", *failed) if failed else print("all as the tables say")
+    print("the tables are wrong about:", *failed) if failed else print("the tables are right")
     return bool(failed)
 
 

@@ -1,5 +1,5 @@
-/* What unsafe.c and safe.c share. MODULE is the name of the module, and is
- * defined before this is included. */
+/* Code for unsafe.c and safe.c. They define MODULE, the name of the module,
+ * before they include this file. */
 #ifndef RACING_H
 #define RACING_H
 
@@ -16,7 +16,7 @@
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)
 
-/* The spec of a type, made from the struct of that name and from slots. */
+/* The spec of a type, from the struct with its name and an array of slots. */
 #define TYPE_WITH_FLAGS(NAME, FLAGS, DOC, ...)                                \
     static PyType_Slot NAME##_slots[] = {                                     \
         {Py_tp_doc, (void *)(DOC)},                                           \
@@ -43,7 +43,7 @@
         {NULL, NULL, NULL, NULL, NULL},                                       \
     }
 
-/* Widens the window between two steps: about 50 ns. */
+/* Waits for about 50 ns, to make a race more likely. */
 static inline void
 linger(void)
 {
@@ -51,7 +51,7 @@ linger(void)
     }
 }
 
-/* Waits without the thread state, as one does for a file or a socket. */
+/* Waits detached, as code that reads a file or a socket does. */
 static inline void
 wait_detached(int microseconds)
 {
@@ -66,7 +66,7 @@ wait_detached(int microseconds)
     Py_END_ALLOW_THREADS
 }
 
-/* An int argument from 0 to limit; false with an exception for another. */
+/* Gets an int from 0 to limit; for others, returns false with an exception. */
 static inline bool
 as_number(PyObject *arg, long limit, long *number)
 {

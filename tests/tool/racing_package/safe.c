@@ -1,6 +1,6 @@
-/* Types that are safe to share, but hard to judge: ftdemo stress must say
- * nothing of them, and must put aside what it cannot drive. __init__.py says
- * what is hard about each. */
+/* Types that are safe to share, but hard to judge: `ftdemo stress` must report
+ * no finding, and must list operations that it cannot test. __init__.py says
+ * why each is hard. */
 
 #define MODULE safe
 #include "racing.h"
@@ -42,7 +42,7 @@ number_add(PyObject *op, long added)
 
 /* === Results that vary === */
 
-/* Each caller gets a number of its own: which one depends on the order. */
+/* Each caller gets another number, which depends on the order of calls. */
 typedef Number LockedTickets;
 
 static PyObject *
@@ -139,7 +139,7 @@ METHODS(FailsAtRandom, {"attempt", fails_at_random_attempt, METH_NOARGS,
 TYPE(FailsAtRandom, "FailsAtRandom()\n--\n\n",
     {Py_tp_methods, FailsAtRandom_methods});
 
-/* The time in nanoseconds; since when the object exists, in milliseconds. */
+/* The time in nanoseconds; the age of the object in milliseconds. */
 typedef struct {
     PyObject_HEAD
     PyTime_t made; /* constant after time_stamps_new() */
@@ -186,7 +186,7 @@ TYPE(TimeStamps, "TimeStamps()\n--\n\n",
     {Py_tp_new, time_stamps_new},
     {Py_tp_methods, TimeStamps_methods});
 
-/* repr() has the address, as Python's own has; so has address(). */
+/* repr() contains the address, as object's repr() does; so does address(). */
 typedef struct {
     PyObject_HEAD
 } AddressInRepr;
@@ -209,7 +209,7 @@ TYPE(AddressInRepr, "AddressInRepr()\n--\n\n",
     {Py_tp_repr, address_in_repr_repr},
     {Py_tp_methods, AddressInRepr_methods});
 
-/* A new object each time: bare, or of the object's own type. */
+/* A new object each time: of type object, or of this type. */
 typedef struct {
     PyObject_HEAD
 } FreshObjects;
@@ -232,7 +232,7 @@ METHODS(FreshObjects,
 TYPE(FreshObjects, "FreshObjects()\n--\n\n",
     {Py_tp_methods, FreshObjects_methods});
 
-/* Who asks? */
+/* The calling thread's identifier. */
 typedef struct {
     PyObject_HEAD
 } ThreadIdentity;
@@ -248,7 +248,7 @@ METHODS(ThreadIdentity, {"ident", thread_identity_ident, METH_NOARGS,
 TYPE(ThreadIdentity, "ThreadIdentity()\n--\n\n",
     {Py_tp_methods, ThreadIdentity_methods});
 
-/* Each thread has a last error of its own, as with errno. */
+/* The last error is per thread, like errno. */
 static THREAD_LOCAL long last_error;
 
 typedef struct {
@@ -277,8 +277,8 @@ METHODS(LastError,
     {"last", last_error_last, METH_NOARGS, "last($self, /)\n--\n\n"});
 TYPE(LastError, "LastError()\n--\n\n", {Py_tp_methods, LastError_methods});
 
-/* One counter for all objects: results tell how many calls there have been.
- * Each object gets a number, too; and every 1000th result is another type. */
+/* One counter for all objects: results are the number of calls so far. Each
+ * object gets a number, too, and every 1000th result has another type. */
 static int64_t all_calls; /* atomic */
 
 typedef struct {
@@ -325,7 +325,7 @@ TYPE(CountsAllCalls, "CountsAllCalls()\n--\n\n",
     {Py_tp_methods, CountsAllCalls_methods},
     {Py_tp_getset, CountsAllCalls_getset});
 
-/* Sets, and lists made of sets: in the order of hashes, here of addresses. */
+/* Sets, and lists of their items in the order of hashes, here of addresses. */
 typedef struct {
     PyObject_HEAD
 } HashOrder;
@@ -381,7 +381,7 @@ METHODS(HashOrder,
     {"listed", hash_order_listed, METH_NOARGS, "listed($self, /)\n--\n\n"});
 TYPE(HashOrder, "HashOrder()\n--\n\n", {Py_tp_methods, HashOrder_methods});
 
-/* How many references there are: the driver's own among them. */
+/* The number of references, including those of the driver. */
 typedef struct {
     PyObject_HEAD
 } ReferenceCount;
@@ -397,7 +397,8 @@ METHODS(ReferenceCount, {"references", reference_count_references,
 TYPE(ReferenceCount, "ReferenceCount()\n--\n\n",
     {Py_tp_methods, ReferenceCount_methods});
 
-/* nan is not equal to itself, nor is an object here; some raise if asked. */
+/* nan and some objects here are not equal to themselves; for some others,
+ * comparing raises an exception. */
 typedef struct {
     PyObject_HEAD
 } UnequalToItself;
@@ -530,7 +531,7 @@ TYPE(NeverEnds, "NeverEnds()\n--\n\n",
 
 /* === Containers, locks, references === */
 
-/* Two ints; both are swapped at once. */
+/* One operation changes the ints of two objects. */
 typedef Number SwapsLocked;
 
 static PyObject *
@@ -603,7 +604,7 @@ TYPE(SwapsLocked, "SwapsLocked(n=1)\n--\n\n",
     {Py_tp_methods, SwapsLocked_methods},
     {Py_tp_getset, SwapsLocked_getset});
 
-/* A type that keeps its items in a list of Python's, which is safe itself. */
+/* A type that keeps its items in a list, which is safe. */
 typedef struct {
     PyObject_HEAD
     PyObject *items; /* constant after holder_new() */
@@ -684,7 +685,7 @@ holder_length(PyObject *op)
 #define APPEND                                                                \
     {"append", holder_append, METH_O, "append($self, item, /)\n--\n\n"}
 
-/* RuntimeError where the list has changed since the iteration began. */
+/* RuntimeError if the list has changed since the iteration began. */
 typedef Holder RaisesWhenChanged;
 
 typedef struct {
@@ -766,7 +767,7 @@ raises_when_changed_iter(PyObject *op)
     return (PyObject *)iterator;
 }
 
-/* Keeps all that it is given, and grows without end: it is meant to. */
+/* Keeps all arguments: it grows without end, on purpose. */
 typedef Holder GrowsByDesign;
 
 METHODS(GrowsByDesign, APPEND);
@@ -774,7 +775,7 @@ TYPE_WITH_FLAGS(GrowsByDesign, Py_TPFLAGS_HAVE_GC, "GrowsByDesign()\n--\n\n",
     HOLDER_SLOTS,
     {Py_tp_methods, GrowsByDesign_methods});
 
-/* Calls f while it holds nothing: f may do anything, with self too. */
+/* Calls f without a lock: f may do anything, also with self. */
 typedef Holder CallsBack;
 
 static PyObject *
@@ -804,7 +805,7 @@ TYPE_WITH_FLAGS(CallsBack, Py_TPFLAGS_HAVE_GC, "CallsBack()\n--\n\n",
     HOLDER_SLOTS,
     {Py_tp_methods, CallsBack_methods});
 
-/* Can be referred to weakly, and gives such references itself. */
+/* Supports weak references, and returns some. */
 typedef Holder WeaklyReferenced;
 
 static PyObject *
@@ -826,7 +827,7 @@ TYPE_WITH_FLAGS(WeaklyReferenced, Py_TPFLAGS_HAVE_GC,
     {Py_tp_members, WeaklyReferenced_members},
     {Py_tp_methods, WeaklyReferenced_methods});
 
-/* put() never waits; get() waits until there is something to get. */
+/* put() never waits; get() waits until there is an item. */
 typedef Holder BlockingQueue;
 
 static PyObject *
@@ -945,7 +946,7 @@ TYPE(ExportsLocked, "ExportsLocked()\n--\n\n",
     {Py_tp_dealloc, exports_locked_dealloc},
     {Py_tp_methods, ExportsLocked_methods});
 
-/* Has no lock, and says so to whom comes while another thread is inside. */
+/* Has no lock: raises RuntimeError if another thread is inside. */
 typedef struct {
     PyObject_HEAD
     int busy; /* atomic */
@@ -1003,7 +1004,8 @@ TYPE(NumbersSafely, "NumbersSafely()\n--\n\n",
     {Py_tp_new, numbers_safely_new},
     {Py_tp_getset, NumbersSafely_getset});
 
-/* acquire() says if it got it; release() raises where nobody holds it. */
+/* acquire() returns whether it got the lock; release() raises if no thread
+ * holds it. */
 typedef Number TryLock;
 
 static PyObject *
@@ -1064,7 +1066,7 @@ METHODS(BlockingLock,
 TYPE(BlockingLock, "BlockingLock()\n--\n\n",
     {Py_tp_methods, BlockingLock_methods});
 
-/* Each waits for the other: two threads pass, one alone never does. */
+/* Each thread waits for another one: a single thread waits for ever. */
 typedef struct {
     PyObject_HEAD
     int64_t arrived; /* atomic */
@@ -1088,9 +1090,9 @@ METHODS(Rendezvous,
     {"meet", rendezvous_meet, METH_NOARGS, "meet($self, /)\n--\n\n"});
 TYPE(Rendezvous, "Rendezvous()\n--\n\n", {Py_tp_methods, Rendezvous_methods});
 
-/* === What takes long, waits, or ends === */
+/* === Calls that take long, wait, or end the process === */
 
-/* A millisecond of work, attached; and ten of waiting, detached. */
+/* A millisecond of work, attached; ten milliseconds of waiting, detached. */
 typedef Number TakesLong;
 
 static PyObject *
@@ -1114,7 +1116,7 @@ METHODS(TakesLong,
     {"sleep", takes_long_sleep, METH_NOARGS, "sleep($self, /)\n--\n\n"});
 TYPE(TakesLong, "TakesLong()\n--\n\n", {Py_tp_methods, TakesLong_methods});
 
-/* Waits for a lock that nobody releases. count() is there to be driven. */
+/* wait() waits for a lock that is never released. count() can be tested. */
 typedef Number WaitsForEver;
 
 static PyObject *
@@ -1132,7 +1134,7 @@ METHODS(WaitsForEver,
 TYPE(WaitsForEver, "WaitsForEver()\n--\n\n",
     {Py_tp_methods, WaitsForEver_methods});
 
-/* The same attached: not even a collection gets past it. */
+/* The same, but attached: even a garbage collection has to wait. */
 typedef Number WaitsAttached;
 
 static PyObject *
@@ -1149,7 +1151,7 @@ METHODS(WaitsAttached,
 TYPE(WaitsAttached, "WaitsAttached()\n--\n\n",
     {Py_tp_methods, WaitsAttached_methods});
 
-/* Ends the process, and politely: with SystemExit, KeyboardInterrupt. */
+/* Ends the process: at once, or with SystemExit or KeyboardInterrupt. */
 typedef Number EndsProcess;
 
 static PyObject *
@@ -1189,7 +1191,7 @@ METHODS(EndsProcess,
 TYPE(EndsProcess, "EndsProcess()\n--\n\n",
     {Py_tp_methods, EndsProcess_methods});
 
-/* Crashes, but no race is needed. */
+/* Crashes without a race. */
 typedef Number CrashesAlone;
 
 static PyObject *
@@ -1206,7 +1208,7 @@ METHODS(CrashesAlone,
 TYPE(CrashesAlone, "CrashesAlone()\n--\n\n",
     {Py_tp_methods, CrashesAlone_methods});
 
-/* The second call on one object crashes, in whatever thread. */
+/* The second call on an object crashes, in any thread. */
 typedef Number CrashesSecondTime;
 
 static PyObject *
@@ -1221,7 +1223,7 @@ METHODS(CrashesSecondTime,
 TYPE(CrashesSecondTime, "CrashesSecondTime()\n--\n\n",
     {Py_tp_methods, CrashesSecondTime_methods});
 
-/* Belongs to the thread that made it, and crashes in any other. */
+/* Crashes in any thread except the one that created it. */
 typedef struct {
     PyObject_HEAD
     unsigned long owner; /* constant after crashes_elsewhere_new() */
@@ -1256,7 +1258,7 @@ TYPE(CrashesElsewhere, "CrashesElsewhere()\n--\n\n",
     {Py_tp_new, crashes_elsewhere_new},
     {Py_tp_methods, CrashesElsewhere_methods});
 
-/* SystemError, and a reference too few, also when one thread does it all. */
+/* A SystemError, and leaked memory, even in one thread. */
 typedef Number BrokenAlone;
 
 static PyObject *
@@ -1282,9 +1284,9 @@ METHODS(BrokenAlone,
 TYPE(BrokenAlone, "BrokenAlone()\n--\n\n",
     {Py_tp_methods, BrokenAlone_methods});
 
-/* === What reaches beyond the object === */
+/* === Effects outside the object === */
 
-/* Closes the standard streams, and the next descriptors too. */
+/* Closes the standard streams, and the next file descriptors. */
 typedef Number ClosesDescriptors;
 
 static PyObject *
@@ -1313,7 +1315,7 @@ METHODS(ClosesDescriptors,
 TYPE(ClosesDescriptors, "ClosesDescriptors()\n--\n\n",
     {Py_tp_methods, ClosesDescriptors_methods});
 
-/* Prints, by way of Python and past it. */
+/* Prints, through Python and with printf(). */
 typedef Number Prints;
 
 static PyObject *
@@ -1337,15 +1339,15 @@ METHODS(Prints,
     {"printf", prints_printf, METH_NOARGS, "printf($self, /)\n--\n\n"});
 TYPE(Prints, "Prints()\n--\n\n", {Py_tp_methods, Prints_methods});
 
-/* Forks, and goes on as two processes; as a system does, it refuses before
- * there are too many, and no child lives longer than 20 seconds. */
+/* Forks, and both processes continue. It refuses if there are too many
+ * processes, like a system, and no child lives longer than 20 seconds. */
 typedef Number Forks;
 
 static PyObject *
 forks_fork(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
 #ifndef _WIN32
-    static int64_t forks; /* atomic; a child goes on counting */
+    static int64_t forks; /* atomic; a child continues to count */
     if (_Py_atomic_add_int64(&forks, 1) >= 3) {
         errno = EAGAIN;
         return PyErr_SetFromErrno(PyExc_OSError);
@@ -1366,7 +1368,7 @@ forks_fork(PyObject *op, PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(number_add(op, 1));
 }
 
-/* Leaves an ended child behind; Python knows nothing of it. */
+/* Leaves an ended child process behind, of which Python does not know. */
 static PyObject *
 forks_spawn(PyObject *op, PyObject *Py_UNUSED(ignored))
 {
@@ -1426,9 +1428,9 @@ METHODS(StartsThreads,
 TYPE(StartsThreads, "StartsThreads()\n--\n\n",
     {Py_tp_methods, StartsThreads_methods});
 
-/* === What is hard to make === */
+/* === Objects that are hard to create === */
 
-/* Takes a key, which make_key("open sesame") alone makes. */
+/* Needs a key, which only make_key("open sesame") returns. */
 typedef struct {
     PyObject_HEAD
 } Key;
@@ -1469,7 +1471,7 @@ TYPE(NeedsKey, "NeedsKey(key)\n--\n\n",
     {Py_tp_new, needs_key_new},
     {Py_tp_methods, NeedsKey_methods});
 
-/* Cannot be made at all. */
+/* Cannot be created at all. */
 typedef Number NeverMade;
 
 static PyObject *
@@ -1537,7 +1539,7 @@ static PyType_Spec *specs[] = {
     &WeaklyReferenced_spec,
 };
 
-/* The state: two types that have no name in the module. */
+/* Module state: two types that are not public names. */
 static int
 module_exec(PyObject *module)
 {

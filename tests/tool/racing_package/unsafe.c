@@ -1,9 +1,9 @@
-/* Types and functions that race, each in a way of its own, when threads share
- * an object: what ftdemo stress must find. __init__.py says how each fails.
+/* Types and functions that race when threads share an object, each in another
+ * way: `ftdemo stress` must find them. __init__.py says how each fails.
  *
- * Nearly all is as one meets it in extensions that relied on the GIL; only
- * linger() was added, so that a test need not wait long. Nothing in here is
- * worth copying. */
+ * Most of this code is typical of extensions that relied on the GIL; calls of
+ * linger() make the races more likely, to keep the tests short. Do not copy
+ * any of it. */
 
 #define MODULE unsafe
 #include "racing.h"
@@ -12,7 +12,7 @@
 
 /* === Numbers === */
 
-/* One instruction or three: the compiler's choice. */
+/* The compiler may use one instruction or three. */
 typedef struct {
     PyObject_HEAD
     long n;
@@ -41,7 +41,7 @@ METHODS(PlainIncrement,
 TYPE(PlainIncrement, "PlainIncrement()\n--\n\n",
     {Py_tp_methods, PlainIncrement_methods});
 
-/* Counts its own calls, and gives the number of each. */
+/* Counts its calls; each call returns its number. */
 typedef struct {
     PyObject_HEAD
     volatile long n;
@@ -149,7 +149,7 @@ TYPE(ChecksThenActs, "ChecksThenActs(balance=1)\n--\n\n",
     {Py_tp_methods, ChecksThenActs_methods},
     {Py_tp_getset, ChecksThenActs_getset});
 
-/* Both numbers are set, and read, together; no method takes a lock. */
+/* One method sets both numbers and one reads both; neither takes a lock. */
 typedef struct {
     PyObject_HEAD
     volatile long first;
@@ -182,7 +182,7 @@ METHODS(TornPair,
     {"read", torn_pair_read, METH_NOARGS, "read($self, /)\n--\n\n"});
 TYPE(TornPair, "TornPair()\n--\n\n", {Py_tp_methods, TornPair_methods});
 
-/* The same with an attribute, and only where two threads set it. */
+/* The same with an attribute, and only if two threads set it. */
 typedef struct {
     PyObject_HEAD
     volatile long first;
@@ -256,7 +256,7 @@ METHODS(TwoLocks,
     {"clear", two_locks_clear, METH_NOARGS, "clear($self, /)\n--\n\n"});
 TYPE(TwoLocks, "TwoLocks()\n--\n\n", {Py_tp_methods, TwoLocks_methods});
 
-/* Only results can be wrong: what the object keeps is scratch. */
+/* Only results can be wrong: the field is working memory. */
 typedef struct {
     PyObject_HEAD
     volatile long scratch;
@@ -282,7 +282,7 @@ METHODS(WrongSum,
     {"up_to", wrong_sum_up_to, METH_O, "up_to($self, n, /)\n--\n\n"});
 TYPE(WrongSum, "WrongSum()\n--\n\n", {Py_tp_methods, WrongSum_methods});
 
-/* The hash is computed in the field that keeps it. */
+/* The hash is computed in the field that stores it. */
 typedef struct {
     PyObject_HEAD
     volatile Py_hash_t hash;
@@ -302,7 +302,7 @@ lazy_hash_hash(PyObject *op)
 
 TYPE(LazyHash, "LazyHash()\n--\n\n", {Py_tp_hash, lazy_hash_hash});
 
-/* A context manager that counts how deep one is inside. */
+/* A context manager that counts how often it was entered. */
 typedef struct {
     PyObject_HEAD
     volatile long depth;
@@ -342,13 +342,13 @@ TYPE(ContextDepth, "ContextDepth()\n--\n\n",
     {Py_tp_methods, ContextDepth_methods},
     {Py_tp_getset, ContextDepth_getset});
 
-/* reserve() is atomic. commit() races with itself alone, and only after two
- * calls of reserve(): no two calls on a new object show it. */
+/* reserve() is atomic. commit() races only with commit(), after two calls of
+ * reserve(): no pair of single calls on a new object shows it. */
 typedef struct {
     PyObject_HEAD
     PyMutex mutex;
     long reserved;           /* guarded by: mutex */
-    volatile long committed; /* by nothing */
+    volatile long committed; /* guarded by nothing */
 } ReservesThenCommits;
 
 static PyObject *
@@ -398,8 +398,8 @@ TYPE(ReservesThenCommits, "ReservesThenCommits()\n--\n\n",
     {Py_tp_methods, ReservesThenCommits_methods},
     {Py_tp_getset, ReservesThenCommits_getset});
 
-/* Room for two at once; the third is turned away. One after the other, no
- * one ever is. */
+/* Two threads may be in visit() at once; a third one gets False. Calls one
+ * after the other never return False. */
 typedef struct {
     PyObject_HEAD
     int64_t inside; /* atomic */
@@ -419,7 +419,7 @@ METHODS(RoomForTwo,
     {"visit", room_for_two_visit, METH_NOARGS, "visit($self, /)\n--\n\n"});
 TYPE(RoomForTwo, "RoomForTwo()\n--\n\n", {Py_tp_methods, RoomForTwo_methods});
 
-/* The same, and the third gets a seat that there is not. */
+/* The same, but the third thread writes past the end of an array. */
 typedef struct {
     PyObject_HEAD
     int64_t inside; /* atomic */
@@ -446,7 +446,7 @@ METHODS(SeatsForTwo,
 TYPE(SeatsForTwo, "SeatsForTwo()\n--\n\n",
     {Py_tp_methods, SeatsForTwo_methods});
 
-/* Races as C has it, with no effect: each thread writes the same. */
+/* A data race by C's rules, without effect: all threads write the same. */
 typedef struct {
     PyObject_HEAD
     long touched;
@@ -487,7 +487,8 @@ static_repr_repr(PyObject *Py_UNUSED(op))
 
 TYPE(StaticRepr, "StaticRepr()\n--\n\n", {Py_tp_repr, static_repr_repr});
 
-/* Made when first asked for. append() goes to a list that may be dropped. */
+/* The list is created on first use. append() may use a list that another
+ * thread has replaced. */
 typedef struct {
     PyObject_HEAD
     PyObject *volatile items;
@@ -533,7 +534,7 @@ TYPE(LazyList, "LazyList()\n--\n\n",
     {Py_tp_dealloc, lazy_list_dealloc},
     {Py_tp_methods, LazyList_methods});
 
-/* Two callers may get two parts: only that they differ can be seen. */
+/* Two callers may get two objects, which differ only in their identity. */
 typedef struct {
     PyObject_HEAD
     PyObject *volatile part;
@@ -568,8 +569,8 @@ TYPE(LazyPart, "LazyPart()\n--\n\n",
     {Py_tp_dealloc, lazy_part_dealloc},
     {Py_tp_methods, LazyPart_methods});
 
-/* What is made when first asked for can also be forgotten: freed twice, or
- * gone when it is handed out. */
+/* The text is created on first use and can be freed again: it may be freed
+ * twice, or freed before it is returned. */
 typedef struct {
     PyObject_HEAD
     PyObject *volatile text;
@@ -616,7 +617,7 @@ TYPE(ForgetsText, "ForgetsText()\n--\n\n",
 
 /* === Memory === */
 
-/* An array of numbers, one longer with each append(). */
+/* An array of numbers, which each append() makes longer. */
 typedef struct {
     PyObject_HEAD
     long *volatile items;
@@ -676,7 +677,7 @@ TYPE(GrowingArray, "GrowingArray()\n--\n\n",
     {Py_tp_dealloc, growing_array_dealloc},
     {Py_tp_methods, GrowingArray_methods});
 
-/* sum() reads what replace() frees. */
+/* sum() reads memory that replace() frees. */
 #define ONES 100
 
 typedef struct {
@@ -747,7 +748,7 @@ TYPE(FreedWhileRead, "FreedWhileRead()\n--\n\n",
     {Py_tp_dealloc, freed_while_read_dealloc},
     {Py_tp_methods, FreedWhileRead_methods});
 
-/* Exports its bytes; while it does, resize() should raise BufferError. */
+/* Exports its bytes; meanwhile, resize() should raise BufferError. */
 typedef struct {
     PyObject_HEAD
     char *bytes;
@@ -838,7 +839,7 @@ TYPE(ResizesExported, "ResizesExported()\n--\n\n",
 
 #define ROOM 1000
 
-/* The reference goes with the item: popped twice, it is given up twice. */
+/* An item that is popped twice is also released twice. */
 typedef struct {
     PyObject_HEAD
     PyObject *items[ROOM];
@@ -926,8 +927,8 @@ TYPE(UnlockedStack, "UnlockedStack(size=3)\n--\n\n",
     {Py_tp_dealloc, unlocked_stack_dealloc},
     {Py_tp_methods, UnlockedStack_methods});
 
-/* A setter that frees what a getter is about to hand out: each time a new str,
- * whatever was set. */
+/* A setter frees the object that a getter is about to return. It stores a new
+ * str each time. */
 typedef struct {
     PyObject_HEAD
     PyObject *volatile value;
@@ -968,8 +969,8 @@ TYPE(ObjectField, "ObjectField()\n--\n\n",
     {Py_tp_dealloc, object_field_dealloc},
     {Py_tp_getset, ObjectField_getset});
 
-/* x[i] and x[i] = v, with i from 0 to 3: the same by the sequence protocol,
- * and with v itself, which must be mortal for anything to go wrong. */
+/* x[i] and x[i] = v, with i from 0 to 3: the same with the sequence protocol.
+ * It stores v, and fails only if v is not immortal. */
 typedef struct {
     PyObject_HEAD
     PyObject *volatile items[4];
@@ -1023,7 +1024,7 @@ TYPE(ItemSlots, "ItemSlots()\n--\n\n",
     {Py_sq_ass_item, item_slots_set},
     {Py_tp_dealloc, item_slots_dealloc});
 
-/* The dict is safe; what it lends is not. */
+/* The dict is safe; the references borrowed from it are not. */
 typedef struct {
     PyObject_HEAD
     PyObject *dict; /* constant after borrowing_cache_new() */
@@ -1098,7 +1099,7 @@ TYPE(BorrowingCache, "BorrowingCache()\n--\n\n",
     {Py_tp_dealloc, borrowing_cache_dealloc},
     {Py_tp_methods, BorrowingCache_methods});
 
-/* Nothing is wrong but that a kilobyte is lost when two refresh at once. */
+/* If two threads refresh at once, a kilobyte leaks; all else is right. */
 typedef struct {
     PyObject_HEAD
     void *page;
@@ -1133,7 +1134,7 @@ TYPE(LeaksMemory, "LeaksMemory()\n--\n\n",
     {Py_tp_dealloc, leaks_memory_dealloc},
     {Py_tp_methods, LeaksMemory_methods});
 
-/* The same, and what is lost is a reference to the argument. */
+/* The same, but a reference to the argument leaks. */
 typedef struct {
     PyObject_HEAD
     PyObject *held;
@@ -1204,7 +1205,8 @@ TYPE(HandsOutTwice, "HandsOutTwice(stop=10)\n--\n\n",
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, hands_out_twice_next});
 
-/* Shelf is immutable, so safe. Its iterator is not, and only it makes one. */
+/* A Shelf is immutable, so it is safe. Its iterator is not; only a Shelf can
+ * create one. */
 typedef struct {
     PyObject_HEAD
     PyObject *books; /* a tuple, constant after shelf_new() */
@@ -1289,7 +1291,7 @@ TYPE_WITH_FLAGS(ShelfReader, Py_TPFLAGS_DISALLOW_INSTANTIATION, "",
     {Py_tp_iternext, shelf_reader_next},
     {Py_tp_dealloc, shelf_reader_dealloc});
 
-/* x[k] = v and len(x): a dict, and a count of its own of what is inside. */
+/* x[k] = v and len(x): a dict, and a separate count of its items. */
 typedef struct {
     PyObject_HEAD
     PyObject *dict; /* constant after counted_mapping_new() */
@@ -1565,10 +1567,10 @@ TYPE(OppositeEquality, "OppositeEquality(n=1)\n--\n\n",
     {Py_tp_new, two_objects_new},
     {Py_tp_richcompare, opposite_equality_compare});
 
-/* === What goes wrong in other ways === */
+/* === Other failures === */
 
-/* A flag for a lock. Who waits marks it; who leaves then forgets to clear it,
- * and all wait for ever, without holding up anything else. */
+/* A flag used as a lock. A waiting thread marks it; the thread that leaves
+ * then forgets to clear it, so all threads wait for ever, detached. */
 typedef struct {
     PyObject_HEAD
     int flag; /* 0 free, 1 taken, 2 taken and waited for; atomic */
@@ -1595,7 +1597,7 @@ METHODS(LostWakeup,
     {"use", lost_wakeup_use, METH_NOARGS, "use($self, /)\n--\n\n"});
 TYPE(LostWakeup, "LostWakeup()\n--\n\n", {Py_tp_methods, LostWakeup_methods});
 
-/* NULL without an exception where another thread is inside. */
+/* Returns NULL without an exception if another thread is inside. */
 typedef struct {
     PyObject_HEAD
     int busy; /* atomic */
@@ -1619,7 +1621,7 @@ METHODS(NullWithoutException,
 TYPE(NullWithoutException, "NullWithoutException()\n--\n\n",
     {Py_tp_methods, NullWithoutException_methods});
 
-/* Returns inside the section where another thread waits for it. */
+/* Returns inside the section if another thread waits for it. */
 typedef struct {
     PyObject_HEAD
     int64_t users; /* atomic */
@@ -1644,7 +1646,7 @@ METHODS(ReturnsInSection,
 TYPE(ReturnsInSection, "ReturnsInSection()\n--\n\n",
     {Py_tp_methods, ReturnsInSection_methods});
 
-/* Its doc says what it does: that is allowed. */
+/* The docstring says that it is not atomic, so that is allowed. */
 typedef struct {
     PyObject_HEAD
     volatile long n;
@@ -1667,7 +1669,7 @@ TYPE(DocumentedCompatible, "DocumentedCompatible()\n--\n\n"
     "A counter. Thread safety: compatible.",
     {Py_tp_methods, DocumentedCompatible_methods});
 
-/* One method's doc says so, the other's promises more than it keeps. */
+/* One docstring says that too; the other promises more than is true. */
 typedef struct {
     PyObject_HEAD
     volatile long rough;
@@ -1702,7 +1704,7 @@ METHODS(DocumentedMethods,
 TYPE(DocumentedMethods, "DocumentedMethods()\n--\n\n",
     {Py_tp_methods, DocumentedMethods_methods});
 
-/* A documented race that crashes is a crash all the same. */
+/* A race that is documented, but crashes: it counts. */
 typedef struct {
     PyObject_HEAD
     PyObject *volatile value;
@@ -1734,7 +1736,7 @@ TYPE(DocumentedCrash, "DocumentedCrash()\n--\n\n"
     {Py_tp_dealloc, documented_crash_dealloc},
     {Py_tp_methods, DocumentedCrash_methods});
 
-/* Not to be driven at all: it dies as soon as it is. */
+/* Documented as incompatible: must not be called at all; it crashes. */
 typedef struct {
     PyObject_HEAD
 } DocumentedIncompatible;
@@ -1743,7 +1745,7 @@ static PyObject *
 documented_incompatible_die(PyObject *Py_UNUSED(op),
                             PyObject *Py_UNUSED(ignored))
 {
-    Py_FatalError("what says that it is incompatible was driven");
+    Py_FatalError("a method of an incompatible type was called");
 }
 
 METHODS(DocumentedIncompatible,
@@ -1753,7 +1755,7 @@ TYPE(DocumentedIncompatible, "DocumentedIncompatible()\n--\n\n"
     "For one thread. Thread safety: incompatible.",
     {Py_tp_methods, DocumentedIncompatible_methods});
 
-/* === What objects share === */
+/* === State that objects share === */
 
 /* The number of each object, counted in a static variable. */
 typedef struct {
@@ -1790,7 +1792,7 @@ TYPE(NumbersObjects, "NumbersObjects()\n--\n\n",
     {Py_tp_new, numbers_objects_new},
     {Py_tp_getset, NumbersObjects_getset});
 
-/* One object for each key: the constructor gives the one that is there. */
+/* One object per key: the constructor returns an existing one. */
 typedef struct {
     PyObject_HEAD
     PyObject *key; /* constant after one_for_each_new() */
@@ -1833,7 +1835,7 @@ TYPE(OneForEach, "OneForEach(key)\n--\n\n",
     {Py_tp_new, one_for_each_new},
     {Py_tp_dealloc, one_for_each_dealloc});
 
-/* The height is twice the width, and each is read by itself. */
+/* The height is always twice the width, but each is read separately. */
 typedef struct {
     PyObject_HEAD
     volatile long width;
@@ -1875,7 +1877,7 @@ TYPE(TornSides, "TornSides()\n--\n\n",
     {Py_tp_methods, TornSides_methods},
     {Py_tp_getset, TornSides_getset});
 
-/* Each tap locks itself; what it takes from, others have as well. */
+/* Each tap locks itself, but not the barrel that it shares with others. */
 typedef struct {
     PyObject_HEAD
     volatile long next;
@@ -1934,7 +1936,7 @@ TYPE_WITH_FLAGS(Tap, Py_TPFLAGS_DISALLOW_INSTANTIATION, "",
 
 /* === Functions of the module === */
 
-/* A Box is safe by itself; bump() and transfer() are not. */
+/* A Box is safe; the functions bump() and transfer() are not. */
 static long
 box_load(Box *box)
 {
@@ -1994,7 +1996,7 @@ transfer(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     return give(args[0], args[1]);
 }
 
-/* counts[key] += 1 in a dict of the caller's */
+/* counts[key] += 1 in a dict that the caller passes. */
 static PyObject *
 count_in(PyObject *Py_UNUSED(module), PyObject *counts)
 {
@@ -2023,7 +2025,7 @@ count_in(PyObject *Py_UNUSED(module), PyObject *counts)
     Py_RETURN_NONE;
 }
 
-/* Nothing is shared but a static buffer; the argument must differ. */
+/* Only a static buffer is shared; the arguments must differ. */
 static PyObject *
 in_words(PyObject *Py_UNUSED(module), PyObject *arg)
 {
@@ -2038,7 +2040,7 @@ in_words(PyObject *Py_UNUSED(module), PyObject *arg)
     return PyUnicode_FromString(buffer);
 }
 
-/* A static table, filled when it is first needed, but said to be so before */
+/* A static table, filled on first use; the flag is set too early. */
 static volatile long squares[16];
 static volatile bool squares_ready;
 
@@ -2070,8 +2072,8 @@ forget_squares(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     Py_RETURN_NONE;
 }
 
-/* How many are inside: 1, one after the other. What a race has lost stays
- * lost, so that what one call gives alone is another number ever after. */
+/* The number of threads inside: 1, if calls do not overlap. After a race has
+ * lost an update, single calls return another number for ever. */
 static PyObject *
 inside(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -2082,8 +2084,8 @@ inside(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(result);
 }
 
-/* Each number once. It depends on all calls before, so that numbers differ
- * from run to run, and two that are the same are all that is wrong. */
+/* Returns each number once. Results depend on all earlier calls, so they
+ * differ between runs; the only fault is that two results may be equal. */
 static PyObject *
 serial_number(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
 {
@@ -2158,7 +2160,7 @@ static PyType_Spec *specs[] = {
     &WrongSum_spec,
 };
 
-/* The state: ShelfReader and Tap, which have no name in the module, and Box. */
+/* Module state: Box, and ShelfReader and Tap, which are not public names. */
 static int
 module_exec(PyObject *module)
 {

@@ -133,7 +133,7 @@ def _docs(source: Source) -> Iterator[tuple[Node, Node, str]]:
     "warning",
     group="conventions",
     source="docs/guarantees.md; CPython Doc/library/threadsafety.rst",
-    help=f'end it with "Thread safety: LEVEL.", LEVEL one of {LEVELS.replace("|", ", ")}',
+    help=f'end it with "Thread safety: LEVEL.", where LEVEL is one of {LEVELS.replace("|", ", ")}',
     wrong=r"""
 PyDoc_STRVAR(doc, "f($self, /)\n--\n\nA.");
 static PyMethodDef methods[] = {
@@ -213,7 +213,7 @@ static PyMethodDef methods[] = {{NULL}};
 """,
 )
 def static_not_const(source: Source) -> Iterator[Found]:
-    """A static is mutable; state belongs to the module or an object, unless CPython reads it as a definition."""
+    """A static is mutable. State belongs to the module or an object; definitions for CPython may be static."""
     for variable in source.variables:
         definition = bool(DEFINITIONS.fullmatch(variable.type)) and not variable.is_pointer
         if not (variable.is_const or definition or "extern" in variable.words):

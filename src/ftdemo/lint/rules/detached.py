@@ -101,7 +101,7 @@ PLAIN = {
 @rule(
     "warning",
     source="https://docs.python.org/3/howto/free-threading-extensions.html#memory-allocation-apis",
-    help="PyMem_Malloc() for data; PyObject_New() or tp_alloc for objects, PyMem_Free() to match",
+    help="use PyMem_Malloc() and PyMem_Free() for data, PyObject_New() or tp_alloc for objects",
     wrong="""
 typedef struct {
     PyObject_HEAD
@@ -131,7 +131,7 @@ make(PyObject *module, PyObject *arg)
 """,
 )
 def wrong_allocator(source: Source) -> Iterator[Found]:
-    """All objects and nothing else must come from the object allocator: the garbage collector walks its heap."""
+    """Objects, and nothing else, must come from the object allocator: the garbage collector finds objects in its heap."""
     objects = source.project.objects
     for function in source.functions:
         for event in function.events:

@@ -220,7 +220,7 @@ static PyGetSetDef getset[] = {{"cache", (getter)get, NULL, NULL, NULL}, {NULL}}
 """,
 )
 def lazy_field(source: Source) -> Iterator[Found]:
-    """Two threads find a field empty and both fill it: one object leaks, or is freed while in use."""
+    """Two threads find a field empty, and both fill it: one object leaks, or is freed while in use."""
     for access in accesses(source):
         if access.lazily and not access.locked and _is_pointer(source, access):
             yield Found(
@@ -269,7 +269,7 @@ static PyType_Slot slots[] = {{Py_tp_iternext, iterator_next}, {0, NULL}};
 """,
 )
 def iterator_unlocked(source: Source) -> Iterator[Found]:
-    """Threads that share an iterator advance it at once: they get one item twice, or read past the end."""
+    """Threads that share an iterator advance it at the same time: they get one item twice, or read past the end."""
     for function, places in _iterator_writes(source).items():
         fields = ", ".join(dict.fromkeys(place.field for place in places))
         yield Found(places[0].event.node, f"{function.name}() advances {fields} without a lock")
@@ -602,6 +602,6 @@ def check_then_act(source: Source) -> Iterator[Found]:
                     continue
                 yield Found(
                     event.node,
-                    f"{before.name}() in line {source.line(before.node.start)} looks into "
+                    f"{before.name}() in line {source.line(before.node.start)} looks up a key in "
                     f"{strip(container).text[:40]}, and {event.name}() then changes it: not atomic",
                 )

@@ -58,7 +58,7 @@ done:;
 """,
 )
 def jump_out_of_section(source: Source) -> Iterator[Found]:
-    """A jump out of a critical section never ends it: a fatal error later; no effect with the GIL."""
+    """A jump out of a critical section skips its end: the process crashes later, but not with the GIL."""
     for function in source.functions:
         for event in function.events:
             if event.kind not in {"return", "jump"}:
@@ -143,7 +143,7 @@ thing_lock(Thing *self)
 """,
 )
 def lock_unpaired(source: Source) -> Iterator[Found]:
-    """A lock that is not released on some exit blocks the next thread that takes it for ever."""
+    """If a function returns without releasing its lock, the next thread that takes the lock waits for ever."""
     for function in source.functions:
         unlocks = any(event.kind == "unlock" for event in function.events)
         wrapper = not unlocks and (TAKES.fullmatch(function.name) or function.name in source.takers)
@@ -291,7 +291,7 @@ set(Thing *self, PyObject *value)
 """,
 )
 def suspends_section(source: Source) -> Iterator[Found]:
-    """Python code, a DECREF, detaching or another lock suspends the section: other threads see it half done."""
+    """Python code, a DECREF, detaching or another lock may suspend the section: other threads see a partial change."""
     for function in source.functions:
         inside: dict[Node, tuple[Lock, list[Event]]] = {}
         for event in function.events:
@@ -363,7 +363,7 @@ call(Thing *self, PyObject *callback)
 """,
 )
 def python_under_mutex(source: Source) -> Iterator[Found]:
-    """Python code that runs under a native lock may need the same lock, or wait for a thread that does: a deadlock."""
+    """Python code that runs while a mutex is held may need the same mutex, or wait for a thread that does: a deadlock."""
     for function in source.functions:
         seen = set()
         for event in function.events:

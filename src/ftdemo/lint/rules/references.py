@@ -315,8 +315,8 @@ def _fast_sequences(function: Function) -> dict[str, Node]:
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/synchronization.html#c.Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST",
-    help="Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST(original) around it (3.15; before, a section on the original), "
-    "or PySequence_Tuple() for a copy",
+    help="put Py_BEGIN_CRITICAL_SECTION_SEQUENCE_FAST(original) around it (before 3.15, a section on the original), "
+    "or make a copy with PySequence_Tuple()",
     wrong="""
 static PyObject *
 total(PyObject *self, PyObject *arg)
@@ -389,7 +389,7 @@ def sequence_fast_unlocked(source: Source) -> Iterator[Found]:
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/object.html#c.PyUnstable_Object_IsUniquelyReferenced",
-    help="PyUnstable_Object_IsUniquelyReferenced() (3.14)",
+    help="use PyUnstable_Object_IsUniquelyReferenced(), new in 3.14",
     ignore="the object was created in this function and no other thread can have it",
     wrong="""
 static PyObject *
@@ -479,7 +479,7 @@ STEALS = re.compile(
 @rule(
     "warning",
     source="https://docs.python.org/3/c-api/dict.html#c.PyDict_GetItemRef",
-    help="Py_XDECREF() it on every exit, after its last use",
+    help="call Py_XDECREF() on every exit, after its last use",
     wrong="""
 static int
 has(PyObject *dict, PyObject *key)

@@ -178,7 +178,7 @@ def lazy_static(source: Source) -> Iterator[Found]:
             first = lazily[0]
             yield Found(
                 first.event.node,
-                f"static {variable.name} is filled on first use, by any thread, in {_where(lazily)}",
+                f"static {variable.name} is filled on first use, in {_where(lazily)}: two threads may fill it at once",
             )
 
 
