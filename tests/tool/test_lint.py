@@ -119,6 +119,7 @@ SPELLINGS = [
     ("mt-unsafe-libc", False, "char *strtok(char *a, char *b) { return a; }\nvoid f(char *a) { g(strtok(a, b)); }"),
     ("check-then-act", True, "void f(PyObject *d, PyObject *k) { if (PyDict_GetItemWithError(d, k) == NULL) PyDict_SetItem(d, k, k); }"),
     ("check-then-act", False, "void f(PyObject *d, PyObject *k) { if (PyDict_Contains(d, k)) return; PyMutex_Lock(&m); if (!PyDict_Contains(d, k)) PyDict_SetItem(d, k, k); PyMutex_Unlock(&m); }"),
+    ("check-then-act", True, "static int add(PyObject *o, PyObject *k) { if (!PyDict_Contains(all, k)) PyDict_SetItem(all, k, o); }\nvoid f(PyObject *k) { PyObject *o = PyList_New(0); add(o, k); }"),
     # A field that points to an object of a C library, or a struct, which other functions change.
     ("field-unlocked", True, FONT + "int size(Font *self) { return FT_Set_Size(self->face, 1); }"),
     ("field-unlocked", True, FONT + "int load(Face *face) { return FT_Load(face, 1); }\nint size(Font *self) { return load(self->face); }"),

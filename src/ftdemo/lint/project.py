@@ -143,12 +143,14 @@ def _sites(source: "Source", keys: dict[str, str], roles: dict[str, frozenset[st
             sites.append(Site(keys.get(name, name), caller, True, locked, fresh))
     for node in source.nodes("identifier"):
         key = keys.get(node.text)
-        parent = node.parent
-        while parent is not None and parent.kind == "qualified_identifier":
-            node, parent = parent, parent.parent
-        if key is None or parent is None or node in seen:
+        whole = node  # with its namespace or class
+        while whole.parent is not None and whole.parent.kind == "qualified_identifier":
+            whole = whole.parent
+        parent = whole.parent
+        if key is None or parent is None or whole in seen:
             continue
-        if parent.kind in {"function_declarator", "call_expression"} and parent.children[0] is node:
+        first = parent.children[0] is whole
+        if first and parent.kind in {"function_declarator", "call_expression"}:
             continue  # its definition, a prototype, or an unreachable call
         if roles[key] - {"by name"}:
             continue  # the table gives its role
@@ -186,14 +188,10 @@ def _is_maker(function: "Function") -> bool:
     return gives
 
 
-def link(summaries: Sequence[Summary]) -> Project:
-    """Find the functions that run only under a lock, or only on unshared objects."""
+def _join(summaries: Sequence[Summary]) -> Project:
+    """Join the facts that need no look at calls."""
     project = Project()
-    roles: dict[str, frozenset[str]] = {}
-    sites: dict[str, list[Site]] = defaultdict(list)
     for summary in summaries:
-        for key, those in summary.roles.items():
-            roles[key] = roles.get(key, frozenset()) | those
         project.objects |= summary.objects
         project.fields.update(summary.fields)
         project.makers |= summary.makers
@@ -207,6 +205,19 @@ def link(summaries: Sequence[Summary]) -> Project:
     project.automatic -= {name for summary in summaries for name in summary.lasting}
     externs = {name for summary in summaries for name in summary.externs}
     project.globals = {name for summary in summaries for name in summary.globals} & externs
+    return project
+
+
+Roles = dict[str, frozenset[str]]
+
+
+def _calls(summaries: Sequence[Summary], project: Project) -> tuple[Roles, dict[str, list[Site]]]:
+    """Return the roles of all functions, and the uses of each."""
+    roles: Roles = {}
+    sites: dict[str, list[Site]] = defaultdict(list)
+    for summary in summaries:
+        for key, those in summary.roles.items():
+            roles[key] = roles.get(key, frozenset()) | those
     for summary in summaries:
         for name, given in summary.elsewhere.items():
             if name in roles:  # a function that is not static
@@ -224,6 +235,13 @@ def link(summaries: Sequence[Summary]) -> Project:
                 sites[site.callee].append(site)
             elif len(private[site.callee]) == 1:
                 sites[private[site.callee][0]].append(site)
+    return roles, sites
+
+
+def link(summaries: Sequence[Summary]) -> Project:
+    """Find the functions that run only under a lock, or only on unshared objects."""
+    project = _join(summaries)
+    roles, sites = _calls(summaries, project)
 
     def told(key: str) -> frozenset[str]:
         """Return the certain roles; one that only the name suggests counts if nothing calls it."""

@@ -60,7 +60,8 @@ def accesses(source: Source) -> list[Access]:
 
 
 def _is_alone(function: Function) -> bool:
-    if function.alone:
+    """Tell whether no other thread has the objects of a function, by its role."""
+    if function.during_init:
         return True
     roles = function.roles
     return bool(roles & ALONE) and not roles - ALONE - {"by name"}
@@ -94,7 +95,10 @@ def _access(event: Event, function: Function) -> Access | None:
     struct = _shared_struct(function, base, event.node)
     if not struct:
         return None
-    root = f"{function.flow.root(base)}->{field.text}"
+    owner = function.flow.root(base)
+    if function.alone and owner == function.first:
+        return None  # all its callers have just created it
+    root = f"{owner}->{field.text}"
     locked = function.is_locked(event.state)
     lazily = writes and not inline and filled_when_null(event, root, function)
     sort = function.source.project.fields.get(struct, {}).get(field.text, "")
@@ -567,12 +571,10 @@ locked(PyObject *self, PyObject *key)
 def check_then_act(source: Source) -> Iterator[Found]:
     """Between the lookup in a dict and the change, another thread may make the same change."""
     for function in source.functions:
-        if _is_alone(function) and "by name" not in function.roles:
-            continue
-        if function.during_init or function.always_locked:
+        if function.always_locked:
             continue
         looked: dict[tuple[str, str], list[Event]] = defaultdict(list)
-        for event in function.events:
+        for event in function.later_events:
             if event.kind != "call" or len(event.arguments) < 2:
                 continue
             looks, acts = LOOKS.fullmatch(event.name), ACTS.fullmatch(event.name)
@@ -588,6 +590,7 @@ def check_then_act(source: Source) -> Iterator[Found]:
                 under = {lock.node for each in looks_before for lock in each.state.locks}
                 if (
                     under & {lock.node for lock in event.state.locks}  # looks again under its lock
+                    or (function.alone and key[0].startswith(f"{function.first}->"))
                     or is_private(function, container, event.node)
                     or is_frozen(function, container)
                 ):
