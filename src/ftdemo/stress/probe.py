@@ -69,10 +69,10 @@ def list_subjects(request: dict[str, Any], reporter: Reporter) -> None:
         reporter.say("type", *found)
     seen: set[int] = set()
     for module in modules:
-        found = {name: id(vars(module)[name]) for name in survey.find_functions(module, own)}
-        if names := [name for name, function in found.items() if function not in seen]:
+        functions = {name: id(vars(module)[name]) for name in survey.find_functions(module, own)}
+        if names := [name for name, function in functions.items() if function not in seen]:
             reporter.say("functions", module.__name__, names)
-        seen.update(found.values())
+        seen.update(functions.values())
 
 
 class Drive:
