@@ -79,6 +79,11 @@ class TestEachRule:
 
 
 FONT = "typedef struct { PyObject_HEAD Face *face; } Font;\n"
+REPLACED = (
+    "typedef struct { PyObject_HEAD PyObject *o; } Thing;\n"
+    "PyObject *set(Thing *self, PyObject *v) { Py_BEGIN_CRITICAL_SECTION(self);"
+    " Py_XSETREF(self->o, Py_NewRef(v)); Py_END_CRITICAL_SECTION(); return v; }\n"
+)
 BOX = "typedef struct { PyObject_HEAD PyObject *names; } Box;\n"
 STATE = (
     "typedef struct { PyObject *items; } State;\n"
@@ -127,6 +132,11 @@ SPELLINGS = [
     ("field-unlocked", False, FONT + "int size(Font *self) { return FT_Get_Size(self->face, 1); }"),
     ("field-unlocked", False, FONT + "int size(Font *self) { PyMutex_Lock(&m); int r = FT_Set_Size(self->face, 1); PyMutex_Unlock(&m); return r; }"),
     ("field-unlocked", False, FONT + "Font *make(int a, Font *b) { Font *f = font_new(); if (!f) return NULL; f->face = g(); f = b; return f; }"),
+    # An object that a method reads without the lock that another one holds to replace it.
+    ("field-unlocked", True, REPLACED + "PyObject *get(Thing *self, PyObject *v) { return Py_NewRef(self->o); }"),
+    ("field-unlocked", False, REPLACED + "PyObject *get(Thing *self, PyObject *v) { if (self->o == NULL) return NULL; return v; }"),
+    ("field-unlocked", False, REPLACED + "PyObject *get(Thing *self, PyObject *v) { return take(self, &self->o); }"),
+    ("field-unlocked", False, REPLACED + "int Thing_clear(Thing *self) { return Py_NewRef(self->o) == NULL; }"),
     ("mutable-static", True, "static struct Arena arena;\nvoid f(PyObject *self) { struct Arena *a = &arena; a->blocks++; }"),
     ("mutable-static", False, "static struct Arena *arena;\nvoid f(PyObject *self) { struct Arena *a = arena; a->blocks++; }"),
     ("mutable-static", True, "static struct Arena arena;\nvoid put(struct Arena *a) { a->blocks++; }\nvoid f(PyObject *self) { put(&arena); }"),

@@ -11,7 +11,7 @@ from ftdemo.lint.flow import Event, called_name, strip
 from ftdemo.lint.names import SETS_REFERENCE
 from ftdemo.lint.project import ALONE
 from ftdemo.lint.rules.emptiness import filled_when_null
-from ftdemo.lint.rules.references import is_frozen, is_private
+from ftdemo.lint.rules.references import is_comparison, is_frozen, is_private
 from ftdemo.lint.rules.rule import Found, rule
 from ftdemo.lint.source import Function, Source, root_name
 from ftdemo.lint.tree import Node
@@ -374,23 +374,42 @@ def field_unlocked(source: Source) -> Iterator[Found]:
     for access in accesses(source):
         fields[access.struct, access.field].append(access)
     for (struct, field), places in fields.items():
+        if _is_settled(source, struct, field) or field in source.project.frozen:
+            continue
         bare = [a for a in places if a.writes and not a.locked]
         bare = [a for a in bare if a.event not in lazily and a.event not in stepping]
-        if not bare or _is_settled(source, struct, field) or field in source.project.frozen:
-            continue
         readers = [a for a in places if not a.writes and not a.locked]
-        names = list(dict.fromkeys(f"{a.function.name}()" for a in bare))
-        message = f"{field} of {struct} is written without a lock in {', '.join(names)}"
-        others = list(
-            dict.fromkeys(
-                f"{a.function.name}()" for a in readers if f"{a.function.name}()" not in names
+        if bare:
+            names = _functions(bare)
+            message = f"{field} of {struct} is written without a lock in {', '.join(names)}"
+            others = [name for name in _functions(readers) if name not in names]
+            if others:
+                more = " and others" if len(others) > 3 else ""
+                message += f", and read in {', '.join(others[:3])}{more}"
+            yield Found(bare[0].event.node, message, f"{HELP} ({_lines(source, bare, readers)})")
+            continue
+        writers = [a for a in places if a.writes and a.locked and not a.lazily]
+        readers = [a for a in readers if _takes_object(source, a)]
+        if writers and readers:
+            yield Found(
+                readers[0].event.node,
+                f"{field} of {struct} is read without a lock in {', '.join(_functions(readers))}, "
+                f"and written under one in {', '.join(_functions(writers)[:3])}",
             )
-        )
-        if others:
-            message += f", and read in {', '.join(others[:3])}" + (
-                " and others" if len(others) > 3 else ""
-            )
-        yield Found(bare[0].event.node, message, f"{HELP} ({_lines(source, bare, readers)})")
+
+
+def _functions(places: list[Access]) -> list[str]:
+    return list(dict.fromkeys(f"{place.function.name}()" for place in places))
+
+
+def _takes_object(source: Source, access: Access) -> bool:
+    """Tell whether an access reads a pointer to an object, and not only to compare it."""
+    sort = source.project.fields.get(access.struct, {}).get(access.field, "")
+    if sort != "object" or access.field in source.project.settled:
+        return False
+    outer = access.event.node.parent
+    addressed = outer is not None and outer.text.startswith("&")
+    return not addressed and not is_comparison(access.event.node)
 
 
 def _lines(source: Source, writes: list[Access], reads: list[Access]) -> str:
