@@ -76,7 +76,8 @@ def form(value: Any, labels: Labels, depth: int = DEPTH) -> Form:
     label, known = labels.of(value)
     if known:
         return ("same", label)
-    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    module = getattr(kind, "__module__", "builtins")  # a type need not have one
+    name = f"{module}.{kind.__qualname__}".removeprefix("builtins.")
     return (name, label, *_inside(value, labels, depth))
 
 

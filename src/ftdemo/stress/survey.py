@@ -174,8 +174,8 @@ def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Ite
 
 
 def module_of(kind: type) -> str:
-    """Return the __module__ of a type; "" if that is no text, as with a member of that name."""
-    name = kind.__module__
+    """Return the __module__ of a type; "" if there is none, or if it is no text."""
+    name = getattr(kind, "__module__", "")
     return name if isinstance(name, str) else ""
 
 
@@ -191,11 +191,11 @@ def name_in(kind: type, module: ModuleType) -> str:
 def _has_no_module(kind: type, module: ModuleType) -> bool:
     """Tell whether a type does not name its module, as is the default of PyO3.
 
-    Its __module__ is then "builtins".
+    Its __module__ is then "builtins", or there is none.
     """
     loader = getattr(module.__spec__, "loader", None)
     return (
-        module_of(kind) == "builtins"
+        module_of(kind) in {"", "builtins"}
         and isinstance(loader, ExtensionFileLoader)
         and not any(kind is value for space in (builtins, types) for value in vars(space).values())
     )
@@ -413,7 +413,7 @@ class Survey:
         definer = next((base for base in kind.__mro__ if name in vars(base)), None)
         if definer is None:
             return True
-        return definer is kind or definer.__module__ not in {"builtins", "typing", "abc"}
+        return definer is kind or module_of(definer) not in {"builtins", "typing", "abc"}
 
     def _found(self, label: str, name: str, owner: Any, example: Any) -> Found:
         member = getattr(owner, name, None)

@@ -58,6 +58,13 @@ UNSAFE = {
     "PlainIncrement": Unsafe(
         WRONG, "PlainIncrement()", ("o.add(1)",) * 2, "o.value() == 2", hard="not widened"
     ),
+    "MadeByMethod": Unsafe(
+        WRONG,
+        "MadeByMethod.now()",
+        ("o.add(1)",) * 2,
+        "o.value() == 2",
+        hard="only a class method makes one, and its __module__ is builtins",
+    ),
     "NumbersCalls": Unsafe(WRONG, "NumbersCalls()", ("o()",) * 2, "sorted(r) == [1, 2]"),
     "InplaceAdd": Unsafe(WRONG, "InplaceAdd()", ("o += 1",) * 2, "int(o) == 2"),
     "ChecksThenActs": Unsafe(WRONG, "ChecksThenActs()", ("o.withdraw(1)",) * 2, "o.balance == 0"),

@@ -41,6 +41,32 @@ METHODS(PlainIncrement,
 TYPE(PlainIncrement, "PlainIncrement()\n--\n\n",
     {Py_tp_methods, PlainIncrement_methods});
 
+/* The same, but only a class method makes an object, and the type does not
+ * name its module. */
+typedef PlainIncrement MadeByMethod;
+
+static PyObject *
+made_by_method_now(PyObject *type, PyObject *Py_UNUSED(ignored))
+{
+    return PyType_GenericAlloc((PyTypeObject *)type, 0);
+}
+
+METHODS(MadeByMethod,
+    {"now", made_by_method_now, METH_NOARGS | METH_CLASS,
+     "now($type, /)\n--\n\n"},
+    {"add", plain_increment_add, METH_O, "add($self, n, /)\n--\n\n"},
+    {"value", plain_increment_value, METH_NOARGS, "value($self, /)\n--\n\n"});
+static PyType_Slot MadeByMethod_slots[] = {
+    {Py_tp_methods, MadeByMethod_methods},
+    {0, NULL},
+};
+static PyType_Spec MadeByMethod_spec = {
+    .name = "MadeByMethod",
+    .basicsize = sizeof(MadeByMethod),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = MadeByMethod_slots,
+};
+
 /* Counts its calls; each call returns its number. */
 typedef struct {
     PyObject_HEAD
@@ -2226,6 +2252,7 @@ static PyType_Spec *specs[] = {
     &LazyHash_spec,
     &LazyList_spec,
     &LazyPart_spec,
+    &MadeByMethod_spec,
     &LeaksMemory_spec,
     &LeaksReference_spec,
     &LostWakeup_spec,
