@@ -132,6 +132,7 @@ SPELLINGS = [
     ("field-unlocked", False, FONT + "int size(Font *self) { return FT_Get_Size(self->face, 1); }"),
     ("field-unlocked", False, FONT + "int size(Font *self) { PyMutex_Lock(&m); int r = FT_Set_Size(self->face, 1); PyMutex_Unlock(&m); return r; }"),
     ("field-unlocked", False, FONT + "Font *make(int a, Font *b) { Font *f = font_new(); if (!f) return NULL; f->face = g(); f = b; return f; }"),
+    ("field-unlocked", False, "typedef struct { PyObject_HEAD Turn turn; } Thing;\nint wait(Turn *t) { return __atomic_load_n(t, 0); }\nint f(Thing *self) { return wait(&self->turn); }"),
     # An object that a method reads without the lock that another one holds to replace it.
     ("field-unlocked", True, REPLACED + "PyObject *get(Thing *self, PyObject *v) { return Py_NewRef(self->o); }"),
     ("field-unlocked", False, REPLACED + "PyObject *get(Thing *self, PyObject *v) { if (self->o == NULL) return NULL; return v; }"),

@@ -4,7 +4,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ftdemo.lint.flow import Event, strip
-from ftdemo.lint.names import CHANGES
+from ftdemo.lint.names import ATOMIC, CHANGES
 from ftdemo.lint.tree import Node
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _is_complete(function: "Function", value: Node, before: Node) -> bool:
 
 def is_foreign_change(event: Event, source: "Source") -> bool:
     """Tell whether an event calls a C library's function that changes its first argument."""
-    if not event.arguments or not CHANGES.fullmatch(event.name):
+    if not event.arguments or not CHANGES.fullmatch(event.name) or ATOMIC.fullmatch(event.name):
         return False
     if event.name.startswith(("Py", "_Py")) or event.name in source.by_name:
         return False
