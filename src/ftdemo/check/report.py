@@ -14,8 +14,8 @@ from ftdemo.terminal import progress_bar, show, table
 ORDER: tuple[check.Verdict, ...] = ("fail", "error", "skip", "pass")
 STYLES = {"fail": "bold red", "error": "bold yellow", "skip": "dim", "pass": "green"}
 HINT = """\
-These modules do not declare that they are safe without the GIL. Make them safe, with `ftdemo lint`
-and `ftdemo stress`, then declare it. C: a Py_mod_gil slot; Cython: freethreading_compatible=True;
+A module in this table does not declare that it needs no GIL. Make it safe, with `ftdemo lint` and
+`ftdemo stress`, then declare it. C: a Py_mod_gil slot; Cython: freethreading_compatible=True;
 pybind11: mod_gil_not_used; nanobind: FREE_THREADED; PyO3: gil_used = false."""
 
 
@@ -29,7 +29,10 @@ def _explanation(module: check.ModuleResult) -> str:
     culprits, detail = module["culprits"], module["detail"]
     if not culprits:
         return detail
-    enable = f"{', '.join(culprits)} {'enables' if len(culprits) == 1 else 'enable'} the GIL"
+    if culprits == [module["name"]]:
+        enable = "enables the GIL itself"
+    else:
+        enable = f"{', '.join(culprits)} {'enables' if len(culprits) == 1 else 'enable'} the GIL"
     return f"{enable} ({detail})" if detail else enable
 
 

@@ -210,7 +210,7 @@ def borrowed_reference(source: Source) -> Iterator[Found]:
             whose = (
                 ""
                 if event.name in BORROWS_FROM_INTERPRETER
-                else f" from {strip(container).text[:40]}"
+                else f" from '{strip(container).text[:40]}'"
             )
             yield Found(
                 event.node,
