@@ -1,6 +1,6 @@
 /* One operation on two objects.
  *
- * Money is never lost, and no thread sees a transfer half done.
+ * A transfer loses no money, and no thread sees it half done.
  * The GIL lets no other thread run between the check and the last change.
  * Read next: tickets.c. */
 

@@ -1,9 +1,10 @@
 /* One operation on two objects.
  *
- * Money is never lost, and no thread sees a transfer half done.
- * Py_BEGIN_CRITICAL_SECTION2 takes the locks of both accounts in an order that
- * it chooses, so opposite transfers cannot deadlock. Without these locks,
- * csrc/legacy/account.c relies on the GIL. Read next: tickets.c. */
+ * A transfer loses no money, and no thread sees it half done. It takes both
+ * locks with Py_BEGIN_CRITICAL_SECTION2, in an order that CPython chooses, so
+ * opposite transfers cannot deadlock; for an account and itself, it takes one
+ * lock. Reading a balance takes the lock, too. csrc/legacy/account.c has no
+ * such locks: it is correct only with the GIL. Read next: tickets.c. */
 
 #include "module.h"
 
