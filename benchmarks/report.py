@@ -68,7 +68,7 @@ def checks(result: Result) -> str:
         if row["group"].startswith("imports of ") and row["unit"] == "s":
             package = row["group"].removeprefix("imports of ")
             by_package.setdefault(package, []).append(f"{row[FREE][1]:.2f}")
-    header = ["s", "the command", "one process for all", "one process per module"]
+    header = ["seconds", "the command", "one process for all", "one process per module"]
     return markdown(header, [[f"`ftdemo check {p}`", *each] for p, each in by_package.items()])
 
 
