@@ -377,7 +377,7 @@ class TestCommandLine:
         path = source(LAZY)
         main(["lint", path])
         full = capsys.readouterr().out
-        assert f"{path}:6:9: lazy-static: static cache is filled on first use" in full
+        assert f"{path}:6:9: lazy-static: static 'cache' is filled on first use" in full
         assert "\n  help: " in full
         main(["lint", "--output-format", "concise", path])
         assert "help:" not in capsys.readouterr().out

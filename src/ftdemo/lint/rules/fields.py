@@ -622,6 +622,6 @@ def check_then_act(source: Source) -> Iterator[Found]:
                 yield Found(
                     event.node,
                     f"{before.name}() in line {source.line(before.node.start)} looks up a key in "
-                    f"'{strip(container).text[:40]}', and {event.name}() then changes it: the two "
-                    "calls are not one atomic step",
+                    f"'{strip(container).text[:40]}', and {event.name}() then changes that dict: "
+                    "the two calls are not one atomic step",
                 )

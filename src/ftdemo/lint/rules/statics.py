@@ -178,7 +178,7 @@ def lazy_static(source: Source) -> Iterator[Found]:
             first = lazily[0]
             yield Found(
                 first.event.node,
-                f"static {variable.name} is filled on first use, in {_where(lazily)}: two threads may fill it at once",
+                f"static '{variable.name}' is filled on first use, in {_where(lazily)}: two threads may fill it at once",
             )
 
 
@@ -237,13 +237,13 @@ def mutable_static(source: Source) -> Iterator[Found]:
         kind = "static" if variable.is_static else "global"
         yield Found(
             variable.declarator,
-            f"{kind} {variable.name} is written after initialization without a lock, in {_where(places)}",
+            f"{kind} '{variable.name}' is written after initialization without a lock, in {_where(places)}",
             severity="error" if variable.is_object else None,
         )
     for name, places in _writes(source)[1].items():
         yield Found(
             places[0].event.node,
-            f"global {name} of another file is written after initialization without a lock, in {_where(places)}",
+            f"global '{name}' of another file is written after initialization without a lock, in {_where(places)}",
         )
 
 
@@ -284,7 +284,7 @@ def static_buffer(source: Source) -> Iterator[Found]:
     for variable, places in written(source).items():
         if not _is_safe(variable) and _is_buffer(variable):
             yield Found(
-                variable.declarator, f"static buffer {variable.name} is written in {_where(places)}"
+                variable.declarator, f"static buffer '{variable.name}' is written in {_where(places)}"
             )
 
 
