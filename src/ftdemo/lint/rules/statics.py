@@ -284,7 +284,8 @@ def static_buffer(source: Source) -> Iterator[Found]:
     for variable, places in written(source).items():
         if not _is_safe(variable) and _is_buffer(variable):
             yield Found(
-                variable.declarator, f"static buffer '{variable.name}' is written in {_where(places)}"
+                variable.declarator,
+                f"static buffer '{variable.name}' is written in {_where(places)}",
             )
 
 
