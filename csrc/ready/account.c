@@ -1,10 +1,9 @@
-/* One operation on two objects.
+/* A transfer: one operation on two objects, under the locks of both.
  *
- * A transfer loses no money, and no thread sees it half done. It takes both
- * locks with Py_BEGIN_CRITICAL_SECTION2, in an order that CPython chooses, so
- * opposite transfers cannot deadlock; for an account and itself, it takes one
- * lock. Reading a balance takes the lock, too. csrc/legacy/account.c has no
- * such locks: it is correct only with the GIL. Read next: tickets.c. */
+ * No money is lost, and no thread sees a transfer half done. The macro
+ * Py_BEGIN_CRITICAL_SECTION2 chooses the order of the locks, so opposite
+ * transfers cannot deadlock. csrc/legacy/account.c takes no locks: it is
+ * correct only with the GIL. Read next: tickets.c. */
 
 #include "module.h"
 
