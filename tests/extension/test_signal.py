@@ -293,7 +293,7 @@ def test_callbacks_connect_and_disconnect_during_emit(extension, together):
 
         return run
 
-    errors = together(error(come_and_go), error(emit), times=200)
+    errors = together(error(come_and_go), error(emit), times=400)
     assert {str(error) for each in errors for error in each} == {"None"}
     assert called_dead == []
     assert signal.emit() == 0
