@@ -244,7 +244,9 @@ def template(session: nox.Session) -> None:
     """Run all checks of template/ and of a project that `ftdemo new` creates."""
     session.install(*group("lint"), "nox", "uv")
     free = environment(session, FREE)
-    session.run("python", "tests/tool/new_projects.py", "--free-threaded", free, env=UNSET)
+    # Not in the session's folder: uv splits UV_CONSTRAINT at spaces, and its path may have one.
+    env = {**UNSET, "TMPDIR": None}
+    session.run("python", "tests/tool/new_projects.py", "--free-threaded", free, env=env)
 
 
 @nox.session(python=FREE, requires=["provide"], tags=REST)
