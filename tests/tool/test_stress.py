@@ -132,6 +132,14 @@ def test_types_that_name_their_module_without_the_package_are_found():
 
 
 @needs_threads
+def test_pair_of_functions_is_driven_once_and_its_module_declares_nothing():
+    calls = ("intern((n, 'a'))",) * 2
+    (finding,) = drive("ftdemo._legacy:", 5, pair=calls)["findings"]
+    assert finding["again"].startswith("ftdemo stress ftdemo._legacy: --pair")
+    assert finding["declares_ready"] is False
+
+
+@needs_threads
 def test_type_with_many_operations_is_driven(tmp_path, monkeypatch):
     methods = "\n".join(f"    def m{number}(self, other=None): ..." for number in range(300))
     (tmp_path / "manifold.py").write_text(f"class Wide:\n{methods}\n")

@@ -164,7 +164,9 @@ def _constructors(target: TargetSession, subject: Subject, aside: dict[str, str]
         return [subject.constructor]
     found = [] if subject.expression else list(SHARED_ARGUMENTS)
     if found and not target.target.expression:
-        return found  # with objects of a type, the functions are driven as operations of that type
+        # With objects of a type, the functions are driven as operations of that type. The command
+        # of a finding that shares no argument names no object: object() stands for that.
+        return found[:1] if target.run.settings.pair else found
 
     def heard(line: Line) -> None:
         match line:

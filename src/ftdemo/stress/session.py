@@ -190,7 +190,8 @@ class TargetSession:
 
     def _declares_ready(self) -> bool:
         """Tell whether the GIL stays off when the target is imported, without -X gil=0."""
-        name = self.target.modules[0] if self.target.expression else self.target.name
+        named = self.target.expression is None
+        name = self.target.name if named else self.target.modules[0]
         try:
             verdicts = check([name])["summary"]
         except TargetError:
