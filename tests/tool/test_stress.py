@@ -78,6 +78,7 @@ def drive(target, seconds=0.7, **more):
 def test_finding_when_a_type_races(name, on_path):
     for seconds in (1.5, 10.0):  # a busy machine takes longer
         result = drive(f"racing.unsafe:{TARGETS.get(name, name)}", seconds)
+        assert not any(map(shows_an_order, result["findings"]))
         kinds = {
             finding["kind"]
             for finding in result["findings"]
@@ -86,6 +87,15 @@ def test_finding_when_a_type_races(name, on_path):
         if kinds & racing_package.UNSAFE[name].kinds:
             return
     pytest.fail(f"{name}: {result}")
+
+
+def shows_an_order(finding):
+    """Tell whether all that a finding shows is what some order results in."""
+    outcome = finding["outcome"]
+    if finding["kind"] != "not-atomic" or outcome["together"]:
+        return False
+    shown = {"results": outcome["results"], "after": outcome["after"]}
+    return shown in outcome["in_any_order"]
 
 
 @needs_threads
@@ -322,6 +332,22 @@ def test_module_that_cannot_be_imported_does_not_hide_the_others(racing, tmp_pat
     (tmp_path / "racing" / "broken.py").write_text("raise ValueError('no')\n", encoding="utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert "racing.unsafe:PlainIncrement" in list_types("racing")
+
+
+@needs_threads
+def test_lines_of_the_report_that_cannot_be_read_are_left_out(tmp_path, monkeypatch):
+    scribbles = r"""
+import sys
+from ftdemo._ready import Account
+if len(sys.argv) == 3:
+    with open(sys.argv[2], "ab") as report:
+        report.write(b"[1\xff\n{}\n")
+"""
+    (tmp_path / "scribbles.py").write_text(scribbles, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = drive("scribbles:Account", 0.2)
+    assert result["findings"] == []
+    assert result["summary"]["meetings"] > 0
 
 
 @pytest.mark.parametrize(

@@ -170,9 +170,10 @@ def _listen(
                 new = file.read()
             whole = new[: new.rfind(b"\n") + 1]
             read += len(whole)
-            for text in whole.splitlines():
-                lines.append(json.loads(text))
-                say(lines[-1])
+            for line in map(_parsed, whole.splitlines()):
+                if line:
+                    lines.append(line)
+                    say(line)
             deadline = time.monotonic() + _limit(lines[-1] if lines else ["start"])
             before, waits = _activity(process.pid), 1
         elif status is None and time.monotonic() > deadline:
@@ -185,6 +186,15 @@ def _listen(
         if lines and lines[-1][0] == "done":
             return 0, lines
         del lines[:-50]
+
+
+def _parsed(text: bytes) -> Line | None:
+    """Parse a line of a report; None if a child with damaged memory has written something else."""
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, list) else None
 
 
 # Lines that are about the driver, not about the target.

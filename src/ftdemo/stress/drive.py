@@ -359,13 +359,13 @@ class Driver:
         self, labels: tuple[str, ...], seconds: float, seed: int
     ) -> Finding | None:
         """Confirm an outcome: let threads collide in a new child."""
-        told: list[Line] = []
+        told: Line = ["confirmed", 0, 0, False, None]
         begun: Line = []
 
         def heard(line: Line) -> None:
-            nonlocal begun
+            nonlocal begun, told
             if line[0] == "confirmed":
-                told.append(line)
+                told = line
             elif line[0] == "begin":
                 begun = line
             elif line[0] == "meetings":
@@ -380,7 +380,7 @@ class Driver:
                 error = ending.errors.strip().rpartition("\n")[2]
                 self.aside[" | ".join(labels)] = error or ending.words
             return None
-        _, seen, meetings, broken, outcome = told[0]
+        _, seen, meetings, broken, outcome = told
         if self._settings.pair:
             self._meetings += meetings
         if not seen:

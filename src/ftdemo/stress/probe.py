@@ -402,8 +402,16 @@ class Drive:
         # Each part is possible, but not all together: show the state of the returned objects.
         together = bool(same) and not wrong
         made = [(i, j) for i in range(objects, len(example[1])) for j in range(len(example[1][i]))]
-        after = wrong or (made if together else [])
-        after = sorted(after, key=lambda where: len(text(_state(example, *where))))[:SHOWN]
+
+        def length(where: tuple[int, int]) -> int:
+            return len(text(_state(example, *where)))
+
+        after = sorted(wrong or (made if together else []), key=length)[:SHOWN]
+        for order in same:  # contradict each order: another one may explain what is wrong here
+            also = _wrong_states(order, example, objects)
+            if also and not set(also).intersection(after):
+                after.append(min(also, key=length))
+        after.sort(key=lambda where: where[0])
 
         def words(form: Form) -> dict[str, Any]:
             return {
