@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-ATTEMPTS = 4
+ATTEMPTS = 10
 
 BEGIN = '''\
 """{title}"""
@@ -31,8 +31,6 @@ from re import sub
 from time import monotonic, sleep
 import {top}
 import {module} as target
-
-globals().update({{name: value for name, value in vars(target).items() if name[:2] != "__"}})
 
 seconds = {seconds}
 
@@ -76,24 +74,24 @@ def together(functions):
 '''
 
 OUTCOMES = '''\
-# Random waits vary the moments at which calls meet. Values that differ each time are not compared.
+# Random waits vary the moments at which calls meet.
 def shown(value, n):
-    text = type(value).__name__
+    """Return the type of a value and its text."""
+    kind = type(value).__name__
     if isinstance(value, BaseException):
-        return text
-    if not coarse:
-        try:
-            if hasattr(value, "__next__") and not hasattr(value, "read"):
-                value = [item for item, _ in zip(value, range(32))]
-            elif isinstance(value, memoryview):
-                value = bytes(value)
-            text += repr(value)
-        except BaseException as error:
-            text += type(error).__name__
-    return sub("0x[0-9a-f]{5,}", "0x", text).replace(str(n), "n")
+        return kind, ""
+    try:
+        if hasattr(value, "__next__") and not hasattr(value, "read"):
+            value = [item for item, _ in zip(value, range(32))]
+        elif isinstance(value, memoryview):
+            value = bytes(value)
+        text = repr(value)
+    except BaseException as error:
+        text = type(error).__name__
+    return kind, sub("0x[0-9a-f]{5,}", "0x", text).replace(str(n), "n")
 
 def outcome(x, y, n, results):
-    texts = [shown(value, n) for value in results]
+    values = [shown(value, n) for value in results]
     plain = (int, str, bytes, float, bool, type(None), tuple)
     same = [a is b for a in results for b in results if type(a) not in plain]
     same += [value is x for value in results] + [value is y for value in results]
@@ -102,8 +100,11 @@ def outcome(x, y, n, results):
         try:
             state.append(shown(look(x, y, n), n))
         except BaseException as error:
-            state.append(type(error).__name__)
-    return tuple(texts), tuple(same), tuple(state)
+            state.append((type(error).__name__, ""))
+    if coarse:  # of values that differ each time, compare the types, and which results are equal
+        values = [(kind, values.index((kind, text))) for kind, text in values]
+        state = [kind for kind, _ in state]
+    return tuple(values), tuple(same), tuple(state)
 
 def orders(steps):
     """Return all orders of the calls of all threads, as a list of threads for each order."""
@@ -152,7 +153,7 @@ def number():
 
 coarse = False
 known = in_turn(set())
-if len(in_turn(known)) > 1:  # values that differ each time: compare only types
+if len(in_turn(known)) > 1:  # values that differ each time
     coarse = True
     known = in_turn(set())
     known |= in_turn(known)
@@ -237,6 +238,21 @@ print("seen 0 of", loose(NoTurns(), seconds), flush=True)
 """
 
 
+def qualified(tree: ast.AST, module: object) -> str:
+    """Return the source of a tree, in which names of the module become attributes of `target`.
+
+    A module may have functions that are called like the built-in ones, such as numpy.any().
+    """
+
+    class Names(ast.NodeTransformer):
+        def visit_Name(self, node: ast.Name) -> ast.AST:
+            if node.id in {"x", "y", "n"} or not hasattr(module, node.id):
+                return node
+            return ast.Attribute(ast.Name("target"), node.id)
+
+    return ast.unparse(Names().visit(tree))
+
+
 def plain(label: str, module: object, example: object) -> list[str]:
     """Return the bodies of Python functions of x, y and n for the steps of an operation."""
 
@@ -253,7 +269,7 @@ def plain(label: str, module: object, example: object) -> list[str]:
 
     bodies = []
     for statement in ast.parse(label).body:
-        text = ast.unparse(Methods().visit(statement))
+        text = qualified(Methods().visit(statement), module)
         match statement:
             case ast.Expr():
                 bodies.append(f"return {text}")
@@ -297,7 +313,7 @@ def write(finding: dict, seconds: float) -> str:
         top=top,
         module=place,
         seconds=seconds,
-        object=made,
+        object=qualified(ast.parse(made, mode="eval"), module),
         functions="\n".join(functions),
         names=", ".join(names),
         threads=finding["threads"],
@@ -332,16 +348,18 @@ def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
     )
     if written.returncode:
         return False, "no program: " + (written.stderr.strip().rpartition("\n")[2] or "?")
-    for _ in range(ATTEMPTS):
-        shown, words = run(program, seconds)
+    # With PYTHONMALLOC=debug, CPython overwrites freed memory: who still uses it crashes.
+    ways = [{}] if finding["kind"] == "not-atomic" else [{}, {"PYTHONMALLOC": "debug"}]
+    for attempt in range(ATTEMPTS):
+        shown, words = run(program, seconds, ways[attempt % len(ways)])
         if shown:
             break
     return shown, words
 
 
-def run(program: Path, seconds: float) -> tuple[bool, str]:
+def run(program: Path, seconds: float, way: dict[str, str]) -> tuple[bool, str]:
     """Run a program in a new folder; return whether the finding shows, and its outcome."""
-    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    environment = os.environ | {"PYTHONHASHSEED": "0"} | way
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         try:
             done = subprocess.run(
@@ -360,7 +378,8 @@ def run(program: Path, seconds: float) -> tuple[bool, str]:
             return "fine in turn" in lines, "hangs"
     fine = "fine in turn" in done.stdout
     if done.returncode < 0:
-        return fine, f"signal {-done.returncode}" + ("" if fine else " in one thread")
+        how = "".join(f" with {name}={value}" for name, value in way.items())
+        return fine, f"signal {-done.returncode}{how}" + ("" if fine else " in one thread")
     if done.returncode == 99:
         return fine, done.stdout.strip().rpartition("\n")[2]
     last = done.stdout.strip().rpartition("\n")[2] or done.stderr.strip().rpartition("\n")[2]
