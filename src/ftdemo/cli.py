@@ -97,18 +97,21 @@ class _PrintSchema(argparse.Action):
         parser.exit()
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 < value < math.inf:
-        raise ValueError
-    return value
+def _positive(kind: Callable[[str], Any], words: str) -> Callable[[str], Any]:
+    def convert(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < math.inf:
+            raise argparse.ArgumentTypeError(f"{text!r} is not {words} above 0")
+        return value
+
+    return convert
 
 
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError
-    return value
+_seconds = _positive(float, "a number")
+_count = _positive(int, "a whole number")
 
 
 def _print(
