@@ -517,7 +517,7 @@ def _texts(form: Form) -> list[str]:
     if differences and isinstance(differences[masked[1]], int):
         more = differences[masked[1]]
         shown[masked[0]] = "n"
-        shown[masked[1]] = f"n {'-' if more < 0 else '+'} {abs(more)}"
+        shown[masked[1]] = f"n {'-' if more < 0 else '+'} {abs(more)}" if more else "n"
     return shown
 
 

@@ -487,7 +487,7 @@ class Survey:
                     changed = ["x" if index == place else v for index, v in enumerate(each)]
                     guesses[f"{name}({', '.join(changed)})"] = changed[-1]
         what = f"{name}(...)"
-        found = self._first(guesses, make, example, what, quiet=True)
+        found = self._first(guesses, make, example, what, quiet=True, new=not shared)
         for label in found:
             # A function that accepts any object does not belong to this type.
             anything = re.sub(r"\bx\b", "object()", label)
@@ -502,11 +502,12 @@ class Survey:
         what: str,
         *,
         quiet: bool = False,
+        new: bool = False,
     ) -> list[str]:
         """Try guesses until one works; guesses maps each one to its last argument.
 
         Also returns a guess with y, and some with other values of the same kind; and, if any object
-        is accepted, some with new values.
+        is accepted, or with new=True, some with new values.
         If none works, returns one whose exception does not mean a wrong call.
         """
         if what in self.aside:
@@ -540,24 +541,26 @@ class Survey:
         chosen = [*works, *raises][:1]
         chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
         value = guesses[chosen[0]]
-        more = values.NEW if set(works.values()).issuperset(values.ANYTHING) else ()
+        more: tuple[str, ...] = values.NEW_OF.get(value, ()) if new else ()
+        if set(works.values()).issuperset(values.ANYTHING):
+            more = values.NEW
         others = values.ANOTHER.get(value, ())
         more = (*more, *others)
         if more and not value:  # the first that worked has no argument
             guess, value = next((g, v) for g, v in works.items() if v in values.ANYTHING)
         else:
             guess = chosen[0]
-        for new in more:
+        for another in more:
             before, found, after = guess.rpartition(value)
-            label = f"{before}{new}{after}"
+            label = f"{before}{another}{after}"
             if not found or label in self.aside:
                 continue
             outcome = self._attempt(label, make, example)
             # A value that is too large for this object may fail halfway, which tests more code.
-            fails = new in others and isinstance(outcome, (ArithmeticError, ValueError))
+            fails = another in others and isinstance(outcome, (ArithmeticError, ValueError))
             if outcome is None or fails:
                 chosen.append(label)
-                if new in others:
+                if another in others:
                     self._variants[label] = guess
         return list(dict.fromkeys(chosen))
 
@@ -735,15 +738,18 @@ def _names(label: str) -> set[str]:
 
 
 def _larger(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return arguments with 8 for 1; 2 and 8 for two of them."""
-    larger = iter(("8",) if arguments.count("1") == 1 else ("2", "8", "32"))
-    return tuple(next(larger, each) if each == "1" else each for each in arguments)
+    """Return arguments with 8 for 1, 2 and 8 for two of them, and a number for a text."""
+    ones = [index for index, each in enumerate(arguments) if re.fullmatch(r"(\w+=)?1", each)]
+    larger = [re.sub(r"^(\w+=)?'a'$", r"\g<1>'1.5'", each) for each in arguments]
+    for index, number in zip(ones, ("8",) if len(ones) == 1 else ("2", "8", "32"), strict=False):
+        larger[index] = larger[index][:-1] + number
+    return tuple(larger)
 
 
 def _different(constructors: Sequence[str]) -> list[str]:
     """Choose the first constructor, and some with other arguments: larger ones, other kinds."""
     chosen = list(constructors[:1])
-    chosen += [text for text in constructors if re.search(r"[( ]8[,)]", text)][:1]
+    chosen += [text for text in constructors if re.search(r"[( =](8|'1\.5')[,)]", text)][:1]
     for shape in ("[1, 2, 3]", "'a'", "1"):
         chosen += [text for text in constructors if shape in text][:1]
     chosen = list(dict.fromkeys(chosen))[:4]

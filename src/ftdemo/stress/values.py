@@ -40,6 +40,8 @@ _FEWER = ("1", "'a'", "[1, 2, 3]", "y", "None")
 # that is equal in all threads and that no earlier meeting had, and an object that is not shared.
 ANYTHING = ("1", "'a'", "(1, 2)")
 NEW = ("(n, 'a')", "object()")
+# For functions of a module, whose state outlives a meeting: new values of the same kind.
+NEW_OF = {"'a'": ("f'a{n}'",), "b'abc'": ("b'%d' % n",)}
 # Other values of the same kind: if two threads passed equal values, a mix of both would not be
 # noticed. The last one takes longer to process.
 ANOTHER = {
@@ -53,6 +55,7 @@ ANOTHER = {
     "1.5": ("2.5",),
     "2.5": ("3.5",),
     "[1, 2, 3]": ("[4]", "[4] * 1000"),
+    "lambda *args: None": ("Exception",),  # the same object in all threads
 }
 LARGE = "2**63 - 2"  # adding 1 is fine, adding 2 overflows
 
@@ -119,39 +122,57 @@ def _from_pool() -> Iterator[tuple[str, ...]]:
     yield from itertools.product(_FEWER, repeat=3)
 
 
-# The name of a parameter, its annotation, and whether it is required.
-_Parameter = tuple[str, str, bool]
+# What goes before an argument (a keyword and "=", or nothing), the name of the parameter, its
+# annotation, and whether it is required.
+_Parameter = tuple[str, str, str, bool]
 
 
 def _from_signature(
     function: Any, name: str, own: str, objects: Sequence[str]
 ) -> Iterator[tuple[str, ...]]:
-    parameters = _stubbed(function, name) or _signature(function)
+    parameters = _stubbed(function, name) or _signature(function) or _documented(function)
     if parameters is None:
         return
-    values = [_values(name, annotation, own, objects) for name, annotation, _ in parameters]
-    needed = [likely for likely, (_, _, must) in zip(values, parameters, strict=True) if must]
+    values = [
+        [before + value for value in _values(name, annotation, own, objects)]
+        for before, name, annotation, _ in parameters
+    ]
+    needed = [likely for likely, (*_, must) in zip(values, parameters, strict=True) if must]
     yield from itertools.islice(itertools.product(*needed), 24)
     if len(needed) < len(values) <= 4:
         yield from itertools.islice(itertools.product(*values), 24)
 
 
 def _signature(function: Any) -> list[_Parameter] | None:
-    """Return the positional parameters, from the text signature."""
+    """Return the positional and the required parameters, from the text signature."""
     try:
         signature = inspect.signature(function)
     except (ValueError, TypeError):
         return None
-    skipped = {inspect.Parameter.VAR_KEYWORD, inspect.Parameter.KEYWORD_ONLY}
     found: list[_Parameter] = []
     for name, parameter in signature.parameters.items():
-        if name != "self" and parameter.kind not in skipped:
-            annotation = parameter.annotation
-            must = (
-                parameter.default is parameter.empty and parameter.kind != parameter.VAR_POSITIONAL
-            )
-            found.append((name, "" if annotation is parameter.empty else str(annotation), must))
+        kind, must = parameter.kind, parameter.default is parameter.empty
+        optional = kind == parameter.VAR_KEYWORD or (kind == parameter.KEYWORD_ONLY and not must)
+        if optional or name == "self":
+            continue
+        before = f"{name}=" if kind == parameter.KEYWORD_ONLY else ""
+        annotation = "" if parameter.annotation is parameter.empty else str(parameter.annotation)
+        found.append((before, name, annotation, must and kind != parameter.VAR_POSITIONAL))
     return found
+
+
+def _documented(function: Any) -> list[_Parameter] | None:
+    """Return the parameters from a docstring that begins with a call: "Stack(items, *, size=1)"."""
+    doc = getattr(function, "__doc__", None)
+    name = getattr(function, "__name__", "")
+    if not isinstance(doc, str):
+        return None
+    match = re.match(rf"\s*(?:\w+\.)*{re.escape(name)}(\([^()]*(?:\([^()]*\)[^()]*)*\))", doc)
+    try:
+        node = ast.parse(f"def f{match[1]}: pass").body[0] if match else None
+    except (SyntaxError, ValueError):
+        return None
+    return _stub_parameters(node, method=False) if isinstance(node, ast.FunctionDef) else None
 
 
 def _values(name: str, annotation: str, own: str, objects: Sequence[str]) -> Sequence[str]:
@@ -214,12 +235,11 @@ def _stub_parameters(node: ast.FunctionDef, method: bool) -> list[_Parameter]:
     every = [*node.args.posonlyargs, *node.args.args]
     static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
     optional = len(node.args.defaults)
+    skipped = 1 if method and not static else 0
+    found = [("", arg, index < len(every) - optional) for index, arg in enumerate(every)][skipped:]
+    keywords = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    found += [(f"{arg.arg}=", arg, True) for arg, default in keywords if default is None]
     return [
-        (
-            arg.arg,
-            ast.unparse(arg.annotation) if arg.annotation else "",
-            index < len(every) - optional,
-        )
-        for index, arg in enumerate(every)
-        if index or not method or static
+        (before, arg.arg, ast.unparse(arg.annotation) if arg.annotation else "", must)
+        for before, arg, must in found
     ]

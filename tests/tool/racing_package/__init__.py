@@ -82,6 +82,20 @@ UNSAFE = {
         "sorted(r) == [False, True]",
         hard="the smallest argument that works makes an object that cannot race",
     ),
+    "Listeners": Unsafe(
+        WRONG,
+        "Listeners(size=4)",
+        ("o.connect(print)",) * 2,
+        "sorted(r) == [False, True]",
+        hard="a required keyword; both threads must pass the same callable",
+    ),
+    "Digits": Unsafe(
+        WRONG,
+        "Digits('1.5')",
+        ("o.sum()",) * 2,
+        "r == [6, 6]",
+        hard="only the first call on an object races, and only for a text with digits",
+    ),
     "TornPair": Unsafe(WRONG, "TornPair()", ("o.fill(1)", "o.read()"), "r[1] in {(0, 0), (1, 1)}"),
     "TornAttribute": Unsafe(
         WRONG, "TornAttribute()", ("o.both = 1", "o.both = 2"), "o.both in {(1, 1), (2, 2)}"
@@ -283,6 +297,13 @@ UNSAFE = {
         ("forget_squares()", "square(3)"),
         "r[1] == 9",
         hard="the state is static: two functions, no object",
+    ),
+    "name_number": Unsafe(
+        WRONG,
+        "str(__import__('time').perf_counter_ns())",
+        ("name_number(o)",) * 2,
+        "r[0] == r[1]",
+        hard="the state is the module's: the name must be new in each meeting",
     ),
     "inside": Unsafe(
         WRONG,

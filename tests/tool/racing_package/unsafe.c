@@ -269,6 +269,103 @@ TYPE(UnitedSets, "UnitedSets(n)\n--\n\n",
     {Py_tp_new, united_sets_new},
     {Py_tp_methods, UnitedSets_methods});
 
+/* Connects each callback once, unless two threads pass the same one. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *callbacks; /* constant after listeners_new() */
+} Listeners;
+
+static PyObject *
+listeners_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"size", NULL};
+    int size;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$i", keywords, &size)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Listeners *)op)->callbacks = PyList_New(0);
+        if (((Listeners *)op)->callbacks == NULL) {
+            Py_CLEAR(op);
+        }
+    }
+    return op;
+}
+
+static void
+listeners_dealloc(PyObject *op)
+{
+    Py_XDECREF(((Listeners *)op)->callbacks);
+    free_object(op);
+}
+
+static PyObject *
+listeners_connect(PyObject *op, PyObject *callback)
+{
+    PyObject *callbacks = ((Listeners *)op)->callbacks;
+    if (!PyCallable_Check(callback)) {
+        PyErr_SetString(PyExc_TypeError, "not callable");
+        return NULL;
+    }
+    int known = PySequence_Contains(callbacks, callback);
+    linger();
+    if (known < 0 || (!known && PyList_Append(callbacks, callback) < 0)) {
+        return NULL;
+    }
+    return PyBool_FromLong(!known);
+}
+
+METHODS(Listeners,
+    {"connect", listeners_connect, METH_O,
+     "connect($self, callback, /)\n--\n\n"});
+TYPE(Listeners, "Listeners(*, size): only the docstring names the keyword.",
+    {Py_tp_new, listeners_new},
+    {Py_tp_dealloc, listeners_dealloc},
+    {Py_tp_methods, Listeners_methods});
+
+/* The sum of the digits in a text, which it looks for when first asked. */
+typedef struct {
+    PyObject_HEAD
+    char text[16]; /* constant after digits_new() */
+    volatile bool ready;
+    volatile long sum;
+} Digits;
+
+static PyObject *
+digits_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"text", NULL};
+    const char *text;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "s", keywords, &text)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        strncpy(((Digits *)op)->text, text, 15);
+    }
+    return op;
+}
+
+static PyObject *
+digits_sum(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Digits *self = (Digits *)op;
+    if (!self->ready) {
+        self->ready = true;
+        for (const char *at = self->text; *at != '\0'; at++) {
+            linger();
+            self->sum += '0' <= *at && *at <= '9' ? *at - '0' : 0;
+        }
+    }
+    return PyLong_FromLong(self->sum);
+}
+
+METHODS(Digits, {"sum", digits_sum, METH_NOARGS, "sum($self, /)\n--\n\n"});
+TYPE(Digits, "Digits(text)\n--\n\n",
+    {Py_tp_new, digits_new},
+    {Py_tp_methods, Digits_methods});
+
 /* One method sets both numbers and one reads both; neither takes a lock. */
 typedef struct {
     PyObject_HEAD
@@ -2216,6 +2313,27 @@ serial_number(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
     return PyLong_FromLong(number);
 }
 
+/* Numbers names, from 0; the same name gets the same number. */
+static PyObject *numbers; /* constant after module_exec() */
+
+static PyObject *
+name_number(PyObject *Py_UNUSED(module), PyObject *name)
+{
+    if (!PyUnicode_Check(name)) {
+        PyErr_SetString(PyExc_TypeError, "not a str");
+        return NULL;
+    }
+    PyObject *number;
+    if (PyDict_GetItemRef(numbers, name, &number) == 0) {
+        linger();
+        number = PyLong_FromSsize_t(PyDict_Size(numbers));
+        if (number != NULL && PyDict_SetItem(numbers, name, number) < 0) {
+            Py_CLEAR(number);
+        }
+    }
+    return number;
+}
+
 static PyMethodDef functions[] = {
     {"bump", bump, METH_O, "bump($module, box, /)\n--\n\n"},
     {"transfer", CFUNCTION(transfer), METH_FASTCALL,
@@ -2226,6 +2344,8 @@ static PyMethodDef functions[] = {
     {"forget_squares", forget_squares, METH_NOARGS,
      "forget_squares($module, /)\n--\n\n"},
     {"inside", inside, METH_NOARGS, "inside($module, /)\n--\n\n"},
+    {"name_number", name_number, METH_O,
+     "name_number($module, name, /)\n--\n\n"},
     {"serial_number", serial_number, METH_NOARGS,
      "serial_number($module, /)\n--\n\n"},
     {NULL, NULL, 0, NULL},
@@ -2238,6 +2358,7 @@ static PyType_Spec *specs[] = {
     &ChecksThenActs_spec,
     &ContextDepth_spec,
     &CountedMapping_spec,
+    &Digits_spec,
     &DocumentedCompatible_spec,
     &DocumentedCrash_spec,
     &DocumentedIncompatible_spec,
@@ -2255,6 +2376,7 @@ static PyType_Spec *specs[] = {
     &MadeByMethod_spec,
     &LeaksMemory_spec,
     &LeaksReference_spec,
+    &Listeners_spec,
     &LostWakeup_spec,
     &MovesToFront_spec,
     &NestedSections_spec,
@@ -2292,7 +2414,8 @@ module_exec(PyObject *module)
         module, &ShelfReader_spec, NULL);
     types[2] =
         (PyTypeObject *)PyType_FromModuleAndSpec(module, &Tap_spec, NULL);
-    if (types[0] == NULL || types[2] == NULL) {
+    numbers = PyDict_New();
+    if (types[0] == NULL || types[2] == NULL || numbers == NULL) {
         return -1;
     }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(specs); i++) {
