@@ -108,6 +108,13 @@ def test_no_finding_when_a_type_is_safe(name, on_path):
 
 
 @needs_threads
+def test_no_finding_when_each_thread_has_a_state_of_its_own(on_path):
+    result = drive("racing.safe:", pair=("sign_out()", "sign_in()"))
+    assert result["findings"] == []
+    assert result["summary"]["meetings"] > 0
+
+
+@needs_threads
 @pytest.mark.parametrize("name", ASIDE)
 def test_an_operation_that_cannot_run_is_listed_with_a_reason(name, on_path):
     result = drive(f"racing.safe:{name}", 0.5)

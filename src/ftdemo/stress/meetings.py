@@ -132,16 +132,21 @@ class Match:
         self.cost = (time.perf_counter() - start) / asked
 
     def _longest_call(self) -> float:
-        """Measure the seconds that the slowest operation takes in one thread."""
+        """Measure the seconds that the slowest operation takes.
+
+        Each runs in the thread that also calls it in a collision: it may change that thread's own
+        state.
+        """
         longest = 0.0
-        for operation in self.operations:
+        for thread, operation in enumerate(self.operations):
             calls: list[Any] = []
             for _ in range(50):
                 x, y = self._subject.make_two()
                 calls += operation.build(x, y, self._number.next())
-            job = self._job(Meetings(1), tuple(calls), 0, (), 0, 0, each=len(operation.steps))
+            jobs: list[Callable[[], Any]] = [lambda: None] * len(self.operations)
+            jobs[thread] = self._job(Meetings(1), tuple(calls), thread, (), 0, 0)
             start = time.perf_counter()
-            self._crew.run([job])  # as in a collision: a call may change the state of its thread
+            self._crew.run(jobs)
             longest = max(longest, (time.perf_counter() - start) / 50)
         return longest
 
@@ -249,12 +254,11 @@ class Match:
         order: tuple[int, ...],
         phase: int,
         seed: int,
-        each: int = 0,
     ) -> Callable[[], tuple[list[Any], bytes]]:
-        each = each or len(self.operations[thread].steps)
         if order:
             turns = tuple(turn for turn, who in enumerate(order) if who == thread)
             return lambda: meetings.take_turns(calls, turns, len(order))
+        each = len(self.operations[thread].steps)
         return lambda: meetings.collide(calls, each, phase, seed * 64 + thread + 1)
 
     def expected(self) -> list[Form]:

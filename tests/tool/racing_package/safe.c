@@ -1488,8 +1488,29 @@ TYPE(NeverMade, "NeverMade()\n--\n\n",
     {Py_tp_new, never_made_new},
     {Py_tp_methods, NeverMade_methods});
 
+/* Whether a thread has signed in is a state of that thread alone. */
+static PyObject *
+sign_in(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *state = PyThreadState_GetDict();
+    if (state == NULL || PyDict_SetItemString(state, "signed in", Py_True)) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+sign_out(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    PyObject *state = PyThreadState_GetDict();
+    int was_in = state == NULL ? -1 : PyDict_PopString(state, "signed in", NULL);
+    return was_in < 0 ? NULL : PyBool_FromLong(was_in);
+}
+
 static PyMethodDef functions[] = {
     {"make_key", make_key, METH_O, "make_key($module, password, /)\n--\n\n"},
+    {"sign_in", sign_in, METH_NOARGS, "sign_in($module, /)\n--\n\n"},
+    {"sign_out", sign_out, METH_NOARGS, "sign_out($module, /)\n--\n\n"},
     {NULL, NULL, 0, NULL},
 };
 
