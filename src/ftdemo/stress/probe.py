@@ -36,6 +36,8 @@ MANY = 150  # operations of one type; of more, not all pairs are listed
 MOST_FINDINGS = 10  # per subject: more would tell nothing new
 DEBUG = "PYTHONMALLOC" in os.environ  # freed memory is overwritten
 FRESH = 0.6  # of the bursts: their calls make the arguments themselves
+LONG_ASK = 5  # times the seconds of the collisions, for the oracle to confirm a rare outcome
+CHANCE = 1 / 20  # that an outcome is as frequent when threads take turns, but was not seen
 SHOWN = 3  # parts of the state, those with the shortest text, per finding
 LIMIT = 3.0  # seconds for a step, which should take 0.1 s
 
@@ -381,13 +383,14 @@ class Drive:
             if seen >= 20 and match.meetings >= 2000:
                 break
         if seen:
-            # An outcome that is rare, but also occurs when threads take turns, is not a race.
-            wanted = min(5 * match.meetings // seen, ENOUGH_MEETINGS)
+            # An outcome that is as rare when threads take turns is no race. It must be so much more
+            # frequent in collisions that chance explains this in one of 20 cases at most.
+            wanted = match.meetings * (CHANCE ** (-1 / seen) - 1)
             self._start = time.perf_counter()
-            while match.asked < wanted and self._spent() < 1:
+            while match.asked < wanted and self._spent() < LONG_ASK:
                 self._begin("oracle", labels)
                 match.ask(times)
-            if match.oracle.explains(example):
+            if match.oracle.explains(example) or match.asked < wanted:
                 seen = 0
         outcome = self._picture(match, example) if seen else None
         self._say("confirmed", seen, match.meetings, broken, outcome)
