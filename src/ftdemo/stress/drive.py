@@ -403,10 +403,15 @@ class Driver:
     def _confirm_burst(self, candidate: _Candidate) -> Finding | None:
         """Run a burst that failed again in a new child; if threads take turns, it must not fail."""
         labels, threads = candidate.labels, candidate.threads
+        start = time.monotonic()
         shown = self._show_again(candidate, labels, threads)
         if shown is None:
             return None
-        if self._needs_no_race(labels, threads, candidate.malloc):
+        # A bug that needs no race, but many objects, must have the time to show.
+        seconds = max(CONTROL_SECONDS, 2 * (time.monotonic() - start))
+        if shown.kind == "hang":
+            seconds = CONTROL_SECONDS
+        if self._needs_no_race(labels, threads, candidate.malloc, seconds):
             return None
         if len(labels) > 2 or threads > 2:
             labels, threads, shown = self._reduce(candidate, labels, threads, shown)
@@ -479,7 +484,9 @@ class Driver:
         )
         return children.run(request, say=heard, stop=self._run.stop, malloc=malloc)
 
-    def _needs_no_race(self, labels: tuple[str, ...], threads: int, malloc: str | None) -> bool:
+    def _needs_no_race(
+        self, labels: tuple[str, ...], threads: int, malloc: str | None, seconds: float
+    ) -> bool:
         """Tell whether it also fails when threads take turns, or in one thread."""
         broken: list[str] = []
 
@@ -488,7 +495,7 @@ class Driver:
                 broken.append(line[3])
 
         for count in (threads, 1):
-            ending = self._burst(labels, count, CONTROL_SECONDS, heard, malloc, in_turn=True)
+            ending = self._burst(labels, count, seconds, heard, malloc, in_turn=True)
             if ending.kind != "done" or broken:
                 who = "the threads take turns" if count > 1 else "one thread makes all calls"
                 what = broken[0] if broken else ending.words
