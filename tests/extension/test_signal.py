@@ -260,6 +260,25 @@ def test_no_connection_is_lost_when_threads_connect(extension, together):
     assert {signal.emit() for signal in signals} == {20}
 
 
+def test_emit_keeps_a_callback_alive_during_its_call(extension):
+    """Even if the call drops all other references, as another thread might."""
+    signal, events, kept = extension.Signal(), [], []
+
+    class Callback:
+        def __call__(self):
+            kept.clear()
+            del self
+            events.append("returns")
+
+        def __del__(self):
+            events.append("dies")
+
+    kept.append(Callback())
+    signal.connect(kept[0])
+    assert signal.emit() == 1
+    assert events == ["returns", "dies"]
+
+
 @pytest.mark.race
 def test_callbacks_connect_and_disconnect_during_emit(extension, together):
     """A callback is alive when it is called, even if another thread is dropping it."""
