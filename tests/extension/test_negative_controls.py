@@ -6,6 +6,7 @@ A test that passes there would pass on any code, and proves nothing about ftdemo
 import contextlib
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,15 @@ def test_every_concept_has_a_race_test():
 def test_race_test_fails_on_legacy(fresh_python, node):
     """It usually fails at once; a busy machine may need a few attempts."""
     for _ in range(10):
-        done = fresh_python(
-            *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--extension=legacy"),
-            str(HERE / node),
-        )
-        if done.returncode < 0:  # a crash is a failure too
+        try:
+            done = fresh_python(
+                *("-X", "gil=0", "-m", "pytest", "-p", "no:cacheprovider", "--extension=legacy"),
+                str(HERE / node),
+                timeout=120,
+            )
+        except subprocess.TimeoutExpired:  # a loop without end is a failure too
+            return
+        if done.returncode < 0:  # and so is a crash
             return
         assert "GIL off" in done.stdout
         # SystemError: CPython noticed an object that another thread had freed.
