@@ -129,7 +129,9 @@ signal_emit(PyObject *op, PyObject *const *args, Py_ssize_t nargs)
         if (callback == NULL) {
             continue;
         }
+        Py_INCREF(callback); /* its call may drop all other references */
         PyObject *result = PyObject_Vectorcall(callback, args, nargs, NULL);
+        Py_DECREF(callback);
         if (result == NULL) {
             Py_DECREF(callbacks);
             return NULL;
