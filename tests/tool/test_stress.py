@@ -17,13 +17,13 @@ import racing_package
 from ftdemo import exit_codes, processes
 from ftdemo.interpreter import FREE_THREADED, cores
 from ftdemo.stress import SCHEMA, TargetError, children, stress
-from ftdemo.stress.operations import OperationError, mirrored, parse
-from ftdemo.stress.outcomes import ANY, Labels, Oracle, form, generalize, matches
 from ftdemo.stress.report import exit_code
 from ftdemo.stress.results import FEW
 from ftdemo.stress.run import list_types
-from ftdemo.stress.survey import owner
 from ftdemo.stress.tsan import reports
+from ftdemo.stress_child.operations import OperationError, mirrored, parse
+from ftdemo.stress_child.outcomes import ANY, Labels, Oracle, form, generalize, matches
+from ftdemo.stress_child.survey import owner
 
 needs_threads = pytest.mark.skipif(
     not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"

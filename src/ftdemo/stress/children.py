@@ -100,7 +100,7 @@ def run(
 # Sets sys.path first: ftdemo may be on a path that only this process has.
 _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv.pop(1)); "
-    "from ftdemo.stress.probe import main; main()"
+    "from ftdemo.stress_child.probe import main; main()"
 )
 
 
@@ -200,7 +200,7 @@ def _parsed(text: bytes) -> Line | None:
 # Lines that are about the driver, not about the target.
 _NOISE = re.compile(
     r"^\s*$|^<Cannot show|^Stack \(most|_Py_DumpStack"
-    r"|[/\\]ftdemo[/\\](stress[/\\]|processes\.py)|[/\\]threading\.py\""
+    r"|[/\\]ftdemo[/\\](stress_child[/\\]|processes\.py)|[/\\]threading\.py\""
 )
 
 

@@ -5,9 +5,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-# A child writes this and the operations to stderr before each step. The reports that follow it
-# belong to these operations.
-MARK = "ftdemo stress: "
+from ftdemo.stress_child import MARK
+
 _WARNING = "WARNING: ThreadSanitizer: "
 _LINE = "=================="
 _FRAME = re.compile(r"^ +#\d+ (?P<function>\S+) (?P<place>\S+:\d+)\S* \((?P<file>[^+)]+)\+0x")

@@ -14,8 +14,8 @@ from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 from ftdemo._stress import Meetings, spin
-from ftdemo.stress.operations import Operation
-from ftdemo.stress.outcomes import Form, Labels, Oracle, form, raised
+from ftdemo.stress_child.operations import Operation
+from ftdemo.stress_child.outcomes import Form, Labels, Oracle, form, raised
 
 ORDERS = 24  # the maximum number of orders of the operations that the oracle runs
 ASKED_FIRST = 6  # times that the oracle runs each order before threads collide

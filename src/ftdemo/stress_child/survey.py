@@ -21,11 +21,10 @@ from pathlib import Path
 from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, NamedTuple, TypedDict
 
-from ftdemo.stress import values
-from ftdemo.stress.meetings import Subject, observe, observe_one
-from ftdemo.stress.operations import Operation, OperationError, as_expression, parse
-from ftdemo.stress.outcomes import Labels
-from ftdemo.stress.results import Skipped
+from ftdemo.stress_child import values
+from ftdemo.stress_child.meetings import Subject, observe, observe_one
+from ftdemo.stress_child.operations import Operation, OperationError, as_expression, parse
+from ftdemo.stress_child.outcomes import Labels
 from ftdemo.threadsafety import level_of
 
 SLOW = 0.25  # seconds; slower calls are not driven
@@ -118,15 +117,15 @@ class Something(NamedTuple):
     level: str | None
 
 
-def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], list[Skipped]]:
-    """Import modules by name; return the modules, and the names that cannot be imported."""
+def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], dict[str, str]]:
+    """Import modules by name; return the modules, and why the others cannot be imported."""
     imported: list[ModuleType] = []
-    aside: list[Skipped] = []
+    aside: dict[str, str] = {}
     for name in modules:
         try:
             imported.append(importlib.import_module(name))
         except BaseException as error:
-            aside.append({"operation": f"import {name}", "why": _described(error)})
+            aside[f"import {name}"] = _described(error)
     return imported, aside
 
 

@@ -1,9 +1,9 @@
 """The program that drives one subject, in its own interpreter, with the GIL off.
 
-children.py starts it, as `python -X gil=0 -m ftdemo.stress.probe REQUEST REPORT` would. It reads a
-request (JSON), and appends lines (JSON) to the report. It opens the report by name for each line,
-so the target may print anything and close all file descriptors. It announces each step before it
-runs the step: if the child crashes, the last step caused it.
+ftdemo.stress.children starts it, as `python -X gil=0 -m ftdemo.stress_child.probe REQUEST REPORT`
+would. It reads a request (JSON), and appends lines (JSON) to the report. It opens the report by
+name for each line, so the target may print anything and close all file descriptors. It announces
+each step before it runs the step: if the child crashes, the last step caused it.
 """
 
 import faulthandler
@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from ftdemo.processes import end_by_signal, end_with_parent
-from ftdemo.stress import survey
-from ftdemo.stress.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
-from ftdemo.stress.operations import Operation, mirrored, parse
-from ftdemo.stress.outcomes import ANY, Form, matches, text
-from ftdemo.stress.tsan import MARK
+from ftdemo.stress_child import MARK, survey
+from ftdemo.stress_child.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
+from ftdemo.stress_child.operations import Operation, mirrored, parse
+from ftdemo.stress_child.outcomes import ANY, Form, matches, text
 from ftdemo.threadsafety import level_of
 
 FIRST_LOOK = 200  # meetings
@@ -65,8 +64,8 @@ def list_subjects(request: dict[str, Any], reporter: Reporter) -> None:
     """Report the types and functions of modules."""
     modules, aside = survey.import_all(request["modules"])
     own = survey.owner(request["own"])
-    for each in aside:
-        reporter.say("aside", each["operation"], each["why"])
+    for operation, why in aside.items():
+        reporter.say("aside", operation, why)
     for found in survey.find_types(modules, own):
         reporter.say("type", *found)
     seen: set[int] = set()
