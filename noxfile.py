@@ -214,7 +214,8 @@ def real(session: nox.Session) -> None:
     )
     if session.python == "3.14t":  # the pinned packages have wheels for it
         session.install("-r", "tests/real/packages.txt")
-        session.run("python", "tests/real/stress.py")  # the table in docs/stress.md
+        # The table in docs/stress.md; the results and programs stay in the folder.
+        session.run("python", "tests/real/stress.py", f"--keep={session.create_tmp()}/stress")
 
 
 @nox.session(requires=["provide"], tags=REST)
