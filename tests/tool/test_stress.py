@@ -157,6 +157,17 @@ def test_pair_of_functions_is_driven_once_and_its_module_declares_nothing():
 
 
 @needs_threads
+def test_a_pair_is_tested_without_trying_other_calls_with_arguments(tmp_path, monkeypatch):
+    ends = "".join(f"    def end_{i}(self, status): os._exit(status)\n" for i in range(50))
+    source = f"import os\nclass Trap:\n    n = 0\n    def add(self, more): self.n += more\n{ends}"
+    (tmp_path / "trap.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tested,) = drive("trap:Trap()", pair=("add(1)", "add(1)"))["types"]
+    assert tested["meetings"] > 0
+    assert tested["skipped"] == []
+
+
+@needs_threads
 def test_type_with_many_operations_is_driven(tmp_path, monkeypatch):
     methods = "\n".join(f"    def m{number}(self, other=None): ..." for number in range(300))
     (tmp_path / "manifold.py").write_text(f"class Wide:\n{methods}\n")

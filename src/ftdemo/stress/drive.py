@@ -129,6 +129,8 @@ class Driver:
             self.aside.setdefault(what, f"could not be made ({error})")
             return False
         self._of.add_derived(derived, self._subject, str(self._subject.constructor))
+        if given := self._settings.given:  # what happened to other operations does not matter
+            self.aside = {what: why for what, why in self.aside.items() if what in given}
         self._heed_levels()
         return bool(self._operations or self._settings.pair)
 
@@ -151,7 +153,7 @@ class Driver:
             counts: Counts = {
                 "type": self._name,
                 "constructor": self._subject.constructor or "",
-                "operations": len(self._operations),
+                "operations": len(settings.given or self._operations),
                 "pairs": len(self._pairs),
                 "meetings": self._meetings,
             }

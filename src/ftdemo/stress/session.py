@@ -38,6 +38,11 @@ class Settings(NamedTuple):
     factories: Mapping[str, str]
     allow: frozenset[str]
 
+    @property
+    def given(self) -> list[str]:
+        """The calls of pair."""
+        return list(dict.fromkeys(call for label in self.pair for call in label.split("; ")))
+
 
 class Target(NamedTuple):
     """The modules to import, the names of modules that belong to the target, and its expression."""
@@ -214,6 +219,7 @@ class TargetSession:
             "constructor": subject.constructor,
             "functions": subject.functions,
             "only_functions": not subject.expression,
+            "given": settings.given,
             "operations": None,
             "observers": [],
             "labels": [],

@@ -86,7 +86,8 @@ class Drive:
         for other in request["imports"]:
             importlib.import_module(other)
         self._own = survey.owner(request["own"])
-        self._survey = survey.Survey(module, self._own, self._say, dict(request["aside"]))
+        given = request["given"] if request["constructor"] else []
+        self._survey = survey.Survey(module, self._own, self._say, dict(request["aside"]), given)
         self._chance = random.Random(request["seed"])
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
@@ -160,7 +161,7 @@ class Drive:
             name = survey.name_in(kind, self._survey.module)
             self._say("kind", name, level_of(kind.__doc__))
         filled = None
-        if not request["only_functions"]:
+        if not request["only_functions"] and not request["given"]:
             filled = self._survey.filled(found[0], request["constructor"], self._example)
         self._say(
             "operations",

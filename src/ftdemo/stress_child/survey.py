@@ -34,6 +34,7 @@ OBSERVERS = 24
 LOOKUPS = 6
 FEW_ATTEMPTS = 30  # to call a method that may make an object
 MOST_TRIED = 8  # operations that may fill an object, and that fail on an empty one
+_READS = re.compile(r"(x\.)?\w+(\(x?\))?")  # len(x), size(), x.size
 # Methods that, by their names, show state although they take arguments.
 _LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
 
@@ -246,7 +247,8 @@ class Survey:
     """Finds the operations on one subject.
 
     say reports each attempt before it is made. aside maps attempts that are not made again to the
-    reason.
+    reason. With given operations, operations() and module_functions() find no others, except what
+    shows the state.
     """
 
     def __init__(
@@ -255,6 +257,7 @@ class Survey:
         own: Callable[[str], bool],
         say: Callable[..., None],
         aside: dict[str, str],
+        given: Sequence[str] = (),
     ) -> None:
         self.namespace: dict[str, Any] = {**_tops(), **vars(module)}
         self.module = module
@@ -262,6 +265,7 @@ class Survey:
         self.derived: dict[str, str] = {}
         self.state = ""  # what the observers show of a new object
         self._variants: dict[str, str] = {}
+        self._given = given
         self._say = say
         self._own = own
 
@@ -401,7 +405,7 @@ class Survey:
             labels = self._try_function(name, None, make, example, constructor != "object()")
             found += [self._found(label, name, self.module, example) for label in labels]
         found, observers = self._classify(found, make, example)
-        if found and hasattr(example, "copy"):
+        if (found or self._given) and hasattr(example, "copy"):
             observers.append("copy()")  # shows the contents of a list, a dict or a bytearray
         return found, observers
 
@@ -509,7 +513,13 @@ class Survey:
         is accepted, or with new=True, some with new values.
         If none works, returns one whose exception does not mean a wrong call.
         """
-        if what in self.aside:
+        if self._given and not (what in {"x[K]", "V in x"} or _LOOKUP.search(what)):
+            guesses = {
+                guess: value
+                for guess, value in guesses.items()
+                if guess in self._given or _READS.fullmatch(guess)
+            }
+        if what in self.aside or not guesses:
             return []
         deadline = time.perf_counter() + LONG_SEARCH
         works: dict[str, str] = {}
