@@ -42,7 +42,8 @@ if os.environ.get("FTDEMO_RACING") == "all":
 else:
     FOUND = ["PlainIncrement", "TornPair", "ShelfReader", "UnlockedStack", "LeaksReference"]
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
-    FOUND += ["LastItem", "UnitedSets", "MadeByMethod", "Listeners", "Digits", "name_number"]
+    FOUND += ["LastItem", "UnitedSets", "MadeByMethod", "Listeners", "Jobs", "Digits"]
+    FOUND += ["name_number"]
     SILENT = ["RandomValues", "RareValues", "TimeStamps", "ExportsLocked", "CountsAllCalls"]
     SILENT += ["RefusesWhenBusy", "NumbersSafely"]
 # Targets with another name: types that only calls create, and two functions with one state.

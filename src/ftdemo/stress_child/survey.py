@@ -33,7 +33,7 @@ SLOW_OBSERVER = 300e-6  # seconds; slower operations are not used as observers
 OBSERVERS = 24
 LOOKUPS = 6
 FEW_ATTEMPTS = 30  # to call a method that may make an object
-MOST_TRIED = 8  # operations that may fill an object, and that fail on an empty one
+MOST_TRIED = 8  # operations that may fill an object, and that do nothing on an empty one
 _READS = re.compile(r"(x\.)?\w+(\(x?\))?")  # len(x), size(), x.size
 # Methods that, by their names, show state although they take arguments.
 _LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
@@ -265,6 +265,7 @@ class Survey:
         self.derived: dict[str, str] = {}
         self.state = ""  # what the observers show of a new object
         self._variants: dict[str, str] = {}
+        self._nones: list[str] = []  # calls that return None on a new object
         self._given = given
         self._say = say
         self._own = own
@@ -665,29 +666,31 @@ class Survey:
         subject = subject._replace(observers=(*telling[:OBSERVERS], *lookups))
         for each in found:
             operation = operations[each["label"]]
-            self._say("try", operation.label)
             x, y = make(), make()
             before = observe(subject, x, Labels(x=x))
             with contextlib.suppress(BaseException):
                 each["fails"] = True
-                for function, *arguments in operation.build(x, y, 2):
-                    function(*arguments)
+                result = self._result(operation, x, y)
                 each["fails"] = False
+                if result is None and operation.names[0] not in _SYNTAX:
+                    self._nones.append(operation.label)
             changed = observe(subject, x, Labels(x=x)) != before
             each["writes"] = changed or operation in changers
         return found, [operation.label for operation in observers]
 
     def filled(self, found: Sequence[Found], constructor: str, example: Any) -> str | None:
-        """Return an expression for an object on which calls work that fail on a new one.
+        """Return an expression for an object on which calls work that do not on a new one.
 
-        For example, a stack after push(1), if pop() raises on an empty one. A single item shows
-        whether two threads can take the last one.
+        For example, a stack after push(1), if pop() raises on an empty one, or returns None. A
+        single item shows whether two threads can take the last one.
         """
         make = self.constructor_of(constructor)
         operations = {
             each["label"]: parse(each["label"], self.namespace, example) for each in found
         }
-        fails = [operations[each["label"]] for each in found if each["fails"]][:MOST_TRIED]
+        fails = [operations[each["label"]] for each in found if each["fails"]]
+        nones = [operations[label] for label in self._nones]
+        nones.sort(key=lambda operation: not operation.takes_nothing)
         fills = [
             each["label"]
             for each in found
@@ -696,20 +699,30 @@ class Survey:
             and _names(each["label"]).isdisjoint({"y", "n"})
         ][:MOST_TRIED]
         best, most = None, 0
-        for label in fills if fails else ():
+        for label in fills if fails or nones else ():
             call = as_expression(label, self.namespace, example)
             expression = f"(lambda x: ({call}, x)[-1])({constructor})"
             make_filled = self.constructor_of(expression)
             works = 0
-            for operation in fails:
-                self._say("try", operation.label)
-                with contextlib.suppress(BaseException):
-                    for function, *arguments in operation.build(make_filled(), make(), 2):
-                        function(*arguments)
-                    works += 1
+            for operation in (*fails[:MOST_TRIED], *nones[:MOST_TRIED]):
+                try:
+                    result = self._result(operation, make_filled(), make())
+                except TypeError:  # an empty object may accept arguments that do not fit
+                    works += operation in nones
+                except BaseException:
+                    continue
+                else:
+                    works += operation in fails or result is not None
             if works > most:
                 best, most = expression, works
         return best
+
+    def _result(self, operation: Operation, x: Any, y: Any) -> Any:
+        self._say("try", operation.label)
+        result: Any = None
+        for function, *arguments in operation.build(x, y, 2):
+            result = function(*arguments)
+        return result
 
 
 def _tops() -> dict[str, Any]:

@@ -89,6 +89,13 @@ UNSAFE = {
         "sorted(r) == [False, True]",
         hard="a required keyword; both threads must pass the same callable",
     ),
+    "Jobs": Unsafe(
+        WRONG,
+        "(lambda o: (o.submit(1), o)[1])(Jobs())",
+        ("o.run(b'a')",) * 2,
+        "sum(one is None for one in r) == 1",
+        hard="on a new object, any argument fits and nothing happens",
+    ),
     "Digits": Unsafe(
         WRONG,
         "Digits('1.5')",

@@ -324,6 +324,47 @@ TYPE(Listeners, "Listeners(*, size): only the docstring names the keyword.",
     {Py_tp_dealloc, listeners_dealloc},
     {Py_tp_methods, Listeners_methods});
 
+/* Jobs, each for one call of run(), which works on its bytes without a lock. */
+typedef struct {
+    PyObject_HEAD
+    long jobs; /* guarded by: critical section on self */
+} Jobs;
+
+static PyObject *
+jobs_submit(PyObject *op, PyObject *Py_UNUSED(job))
+{
+    Py_BEGIN_CRITICAL_SECTION(op);
+    ((Jobs *)op)->jobs++;
+    Py_END_CRITICAL_SECTION();
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+jobs_run(PyObject *op, PyObject *how)
+{
+    long jobs;
+    Py_BEGIN_CRITICAL_SECTION(op);
+    jobs = ((Jobs *)op)->jobs;
+    Py_END_CRITICAL_SECTION();
+    if (jobs == 0) {
+        Py_RETURN_NONE;
+    }
+    if (!PyBytes_Check(how)) {
+        PyErr_SetString(PyExc_TypeError, "not bytes");
+        return NULL;
+    }
+    linger();
+    Py_BEGIN_CRITICAL_SECTION(op);
+    ((Jobs *)op)->jobs--;
+    Py_END_CRITICAL_SECTION();
+    return Py_NewRef(how);
+}
+
+METHODS(Jobs,
+    {"submit", jobs_submit, METH_O, "submit($self, job, /)\n--\n\n"},
+    {"run", jobs_run, METH_O, "run($self, how, /)\n--\n\n"});
+TYPE(Jobs, "Jobs()\n--\n\n", {Py_tp_methods, Jobs_methods});
+
 /* The sum of the digits in a text, which it looks for when first asked. */
 typedef struct {
     PyObject_HEAD
@@ -2376,6 +2417,7 @@ static PyType_Spec *specs[] = {
     &MadeByMethod_spec,
     &LeaksMemory_spec,
     &LeaksReference_spec,
+    &Jobs_spec,
     &Listeners_spec,
     &LostWakeup_spec,
     &MovesToFront_spec,
