@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import fastjsonschema
 import pytest
@@ -21,9 +22,10 @@ from ftdemo.stress.report import exit_code
 from ftdemo.stress.results import FEW
 from ftdemo.stress.run import list_types
 from ftdemo.stress.tsan import reports
+from ftdemo.stress_child import values
 from ftdemo.stress_child.operations import OperationError, mirrored, parse
 from ftdemo.stress_child.outcomes import ANY, Labels, Oracle, form, generalize, matches
-from ftdemo.stress_child.survey import owner
+from ftdemo.stress_child.survey import Survey, owner
 
 needs_threads = pytest.mark.skipif(
     not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"
@@ -42,8 +44,8 @@ if os.environ.get("FTDEMO_RACING") == "all":
 else:
     FOUND = ["PlainIncrement", "TornPair", "ShelfReader", "UnlockedStack", "LeaksReference"]
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
-    FOUND += ["LastItem", "UnitedSets", "MadeByMethod", "Listeners", "Jobs", "Digits"]
-    FOUND += ["name_number"]
+    FOUND += ["LastItem", "UnitedSets", "MadeByMethod", "Listeners", "Digits", "Jobs"]
+    FOUND += ["Lazy", "Named", "name_number"]
     SILENT = ["RandomValues", "RareValues", "TimeStamps", "ExportsLocked", "CountsAllCalls"]
     SILENT += ["RefusesWhenBusy", "NumbersSafely"]
 # Targets with another name: types that only calls create, and two functions with one state.
@@ -142,8 +144,11 @@ def test_types_of_the_standard_library_are_tested(target, name):
     assert ended == []
 
 
-def test_types_that_name_their_module_without_the_package_are_found():
+def test_types_that_name_their_module_without_the_package_are_found(monkeypatch):
     own = owner(["acme._fast", "acme.json"])
+    assert own("_fast")
+    for name in ("acme._fast", "_fast"):  # Cython adds the second name
+        monkeypatch.setitem(sys.modules, name, pytest)
     assert own("_fast")
     assert own("acme.pool") is False
     assert own("json") is False  # another module, which has been imported
@@ -155,6 +160,41 @@ def test_pair_of_functions_is_driven_once_and_its_module_declares_nothing():
     (finding,) = drive("ftdemo._legacy:", 5, pair=calls)["findings"]
     assert finding["again"].startswith("ftdemo stress ftdemo._legacy: --pair")
     assert finding["declares_ready"] is False
+
+
+def test_arguments_are_read_from_docstrings_as_pybind11_writes_them():
+    class Pool:
+        """A pool."""
+
+        __signature__ = "none"
+
+        def __init__(self, *args):
+            """__init__(self: acme.Pool, name: str, size: typing.SupportsInt) -> None"""
+
+    class Method:
+        """release(self: acme.Pool, data: bytes) -> None"""
+
+        __name__ = "release"
+
+    assert next(values.arguments(Pool, "Pool", "Pool")) == ("'a'", "1")
+    assert next(values.arguments(Method(), "Pool.release", "Pool")) == ("b'abc'",)
+
+
+def test_an_object_is_filled_with_what_a_call_uses_up():
+    acme = ModuleType("acme")
+    source = """
+class Emitter:
+    def __init__(self): self.always, self.waiting = [], []
+    def on(self, callback: "Callable"): self.always.append(callback)
+    def once(self, callback: "Callable"): self.waiting.append(callback)
+    def emit(self):
+        waiting, self.waiting = self.waiting, []
+        return len(self.always) + len(waiting)
+"""
+    exec(source, vars(acme))
+    survey = Survey(acme, owner(["acme"]), lambda *_: None, {})
+    found, _ = survey.operations(acme.Emitter, "Emitter()", ())
+    assert "x.once(" in survey.filled(found, "Emitter()", acme.Emitter())
 
 
 @needs_threads

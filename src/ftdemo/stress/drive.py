@@ -115,8 +115,9 @@ class Driver:
                     self.aside.update(aside)
                     derived.update(more)
                     labels = [operation["label"] for operation in operations]
+                    works = [str(not operation["fails"]) for operation in operations]
                     argument = "" if self._subject.expression else str(self._subject.constructor)
-                    self.looks = (argument, *labels, *observers, state)
+                    self.looks = (argument, *labels, *works, *observers, state)
                     self.filled = filled
                 case ["kind", name, level]:
                     self._name, self._level = name, level

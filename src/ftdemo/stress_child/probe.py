@@ -255,7 +255,7 @@ class Drive:
             yield (f"{one}; {other}",) * 2
 
     def _all_bursts(self) -> list[tuple[tuple[str, ...], int]]:
-        """Return bursts: each pair that writes, in two threads; all operations, in two or more."""
+        """Return bursts: pairs, first those that write, in two threads; all operations, in more."""
         labels = tuple(each["label"] for each in self._found)
         if not labels:
             return []
@@ -266,11 +266,12 @@ class Drive:
         pairs = []
         different = [each for each in self._found if not each["variant_of"]]
         for one, other in self._combinations(different):
-            if one["writes"] or other["writes"] or one is other:
-                writers = one["writes"] + other["writes"]
-                # With freed memory overwritten, a reader beside a writer crashes most easily.
-                rank = abs(1 - writers) if DEBUG else 2 - writers
-                pairs.append((rank, tuple(dict.fromkeys((one["label"], other["label"])))))
+            writers = one["writes"] + other["writes"]
+            # With freed memory overwritten, a reader beside a writer crashes most easily.
+            rank = abs(1 - writers) if DEBUG else 2 - writers
+            if not writers and one is not other:  # perhaps one changes what nothing shows
+                rank += 1
+            pairs.append((rank, tuple(dict.fromkeys((one["label"], other["label"])))))
         pairs.sort(key=lambda ranked: ranked[0])
         mine = [each for each in together if each[0] not in self._done]
         return [(pair, 2) for _, pair in pairs[:40] if pair not in self._done] + mine

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple, TypedDict
 from ftdemo.stress_child import values
 from ftdemo.stress_child.meetings import Subject, observe, observe_one
 from ftdemo.stress_child.operations import Operation, OperationError, as_expression, parse
-from ftdemo.stress_child.outcomes import Labels
+from ftdemo.stress_child.outcomes import Form, Labels, form, raised
 from ftdemo.threadsafety import level_of
 
 SLOW = 0.25  # seconds; slower calls are not driven
@@ -34,7 +34,10 @@ OBSERVERS = 24
 LOOKUPS = 6
 FEW_ATTEMPTS = 30  # to call a method that may make an object
 MOST_TRIED = 8  # operations that may fill an object, and that do nothing on an empty one
+_RAISES = ("raises",)
 _READS = re.compile(r"(x\.)?\w+(\(x?\))?")  # len(x), size(), x.size
+# What CPython and Cython say: missing 1 required keyword-only argument: 'size'
+_MISSING = re.compile(r"(?:required|keyword-only|positional) arguments?:? '?(\w+)")
 # Methods that, by their names, show state although they take arguments.
 _LOOKUP = re.compile(r"^(__getitem__|__contains__|get|find|r?index|count|contains|has|peek|look)")
 
@@ -223,15 +226,17 @@ def owner(names: Sequence[str]) -> Callable[[str], bool]:
 
     names are the modules of the target. A type belongs to it if its __module__ is one of these, a
     module inside one, or a package that contains one. `_x` counts as `x`, as in the standard
-    library. A type may name its module without the package: `_x` for `acme._x`, if no module `_x`
-    is imported.
+    library. A type may name its module without the package: `_x` for `acme._x`, if no other module
+    `_x` is imported.
     """
     plain = {_plain(name) for name in names}
     last = {name.rpartition(".")[2] for name in names}
 
     def own(module: str) -> bool:
         given = _plain(module)
-        return (module in last and module not in sys.modules) or any(
+        known = sys.modules.get(module)
+        is_ours = known is None or any(known is sys.modules.get(name) for name in names)
+        return (module in last and is_ours) or any(
             given == name or given.startswith(f"{name}.") or name.startswith(f"{given}.")
             for name in plain
         )
@@ -264,8 +269,9 @@ class Survey:
         self.aside = aside
         self.derived: dict[str, str] = {}
         self.state = ""  # what the observers show of a new object
+        self._missing: re.Match[str] | None = None  # what an error says about a missing argument
         self._variants: dict[str, str] = {}
-        self._nones: list[str] = []  # calls that return None on a new object
+        self._nothing: dict[str, Form] = {}  # calls on a new object that fail, or return nothing
         self._given = given
         self._say = say
         self._own = own
@@ -320,6 +326,8 @@ class Survey:
                 made = self.constructor_of(text)()
             except BaseException as error:
                 reason = reason or _described(error)
+                if not arguments or "=" in arguments[-1]:
+                    self._missing = _MISSING.search(_described(error))
             else:
                 if isinstance(made, kind):
                     works.append(text)
@@ -350,10 +358,15 @@ class Survey:
     ) -> Iterator[tuple[str, tuple[str, ...]]]:
         """Yield ("", arguments), and if none of these works, (".method", arguments).
 
-        For example, the method is a class method, such as now().
+        For example, the method is a class method, such as now(). Arguments are also keywords that
+        the error of an earlier call names.
         """
         for arguments in values.arguments(kind, kind.__name__, kind.__name__):
             yield "", arguments
+        names: list[str] = []
+        while not works and self._missing and self._missing[1] not in names:
+            names.append(self._missing[1])
+            yield from (("", arguments) for arguments in values.keywords(names))
         for name in sorted(vars(kind)):
             method = getattr(kind, name, None)
             if works or name.startswith("_") or not isinstance(method, BuiltinFunctionType):
@@ -550,17 +563,27 @@ class Survey:
             return []
         chosen = [*works, *raises][:1]
         chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
-        value = guesses[chosen[0]]
+        chosen += self._with_other_values(chosen[0], guesses[chosen[0]], works, new, make, example)
+        return list(dict.fromkeys(chosen))
+
+    def _with_other_values(
+        self,
+        guess: str,
+        value: str,
+        works: Mapping[str, str],
+        new: bool,
+        make: Callable[[], Any],
+        example: Any,
+    ) -> Iterator[str]:
+        """Yield a guess with other values instead of its last one, as far as they work."""
         more: tuple[str, ...] = values.NEW_OF.get(value, ()) if new else ()
-        if set(works.values()).issuperset(values.ANYTHING):
+        anything = set(works.values()).issuperset(values.ANYTHING)
+        if anything or (value and works and self._fits(guess, value, make, example)):
             more = values.NEW
         others = values.ANOTHER.get(value, ())
-        more = (*more, *others)
-        if more and not value:  # the first that worked has no argument
+        if anything and not value:  # the first that worked has no argument
             guess, value = next((g, v) for g, v in works.items() if v in values.ANYTHING)
-        else:
-            guess = chosen[0]
-        for another in more:
+        for another in (*more, *others):
             before, found, after = guess.rpartition(value)
             label = f"{before}{another}{after}"
             if not found or label in self.aside:
@@ -569,10 +592,18 @@ class Survey:
             # A value that is too large for this object may fail halfway, which tests more code.
             fails = another in others and isinstance(outcome, (ArithmeticError, ValueError))
             if outcome is None or fails:
-                chosen.append(label)
                 if another in others:
                     self._variants[label] = guess
-        return list(dict.fromkeys(chosen))
+                yield label
+
+    def _fits(self, label: str, value: str, make: Callable[[], Any], example: Any) -> bool:
+        """Tell whether an operation accepts any object instead of value, its last argument."""
+        before, found, after = label.rpartition(value)
+        others = [f"{before}{another}{after}" for another in values.ANYTHING if another != value]
+        return bool(found) and all(
+            other not in self.aside and self._attempt(other, make, example) is None
+            for other in others
+        )
 
     def _attempt(
         self, label: str, make: Callable[[], Any], example: Any
@@ -670,10 +701,13 @@ class Survey:
             before = observe(subject, x, Labels(x=x))
             with contextlib.suppress(BaseException):
                 each["fails"] = True
+                self._nothing[operation.label] = _RAISES
                 result = self._result(operation, x, y)
                 each["fails"] = False
-                if result is None and operation.names[0] not in _SYNTAX:
-                    self._nones.append(operation.label)
+                del self._nothing[operation.label]
+                nothing = result is None or (type(result) in {bool, int} and not result)
+                if nothing and operation.names[0] not in _SYNTAX:
+                    self._nothing[operation.label] = form(result, Labels())
             changed = observe(subject, x, Labels(x=x)) != before
             each["writes"] = changed or operation in changers
         return found, [operation.label for operation in observers]
@@ -681,41 +715,42 @@ class Survey:
     def filled(self, found: Sequence[Found], constructor: str, example: Any) -> str | None:
         """Return an expression for an object on which calls work that do not on a new one.
 
-        For example, a stack after push(1), if pop() raises on an empty one, or returns None. A
-        single item shows whether two threads can take the last one.
+        For example, a stack after push(1), if pop() raises on an empty one, or returns None. Best
+        is an object on which they work once: a single item shows whether two threads can take it.
         """
         make = self.constructor_of(constructor)
         operations = {
             each["label"]: parse(each["label"], self.namespace, example) for each in found
         }
-        fails = [operations[each["label"]] for each in found if each["fails"]]
-        nones = [operations[label] for label in self._nones]
-        nones.sort(key=lambda operation: not operation.takes_nothing)
         fills = [
-            each["label"]
+            each
             for each in found
             if not (each["fails"] or each["variant_of"] or operations[each["label"]].takes_nothing)
             and hasattr(example, each["names"][0])
             and _names(each["label"]).isdisjoint({"y", "n"})
         ][:MOST_TRIED]
+        tried = [operations[label] for label in self._nothing]
+        tried.sort(key=lambda operation: self._nothing[operation.label] != _RAISES)
         best, most = None, 0
-        for label in fills if fails or nones else ():
-            call = as_expression(label, self.namespace, example)
+        for each in fills if tried else ():
+            call = as_expression(each["label"], self.namespace, example)
             expression = f"(lambda x: ({call}, x)[-1])({constructor})"
             make_filled = self.constructor_of(expression)
-            works = 0
-            for operation in (*fails[:MOST_TRIED], *nones[:MOST_TRIED]):
-                try:
-                    result = self._result(operation, make_filled(), make())
-                except TypeError:  # an empty object may accept arguments that do not fit
-                    works += operation in nones
-                except BaseException:
-                    continue
-                else:
-                    works += operation in fails or result is not None
-            if works > most:
-                best, most = expression, works
+            points = 0
+            for operation in tried[: 2 * MOST_TRIED]:
+                x = make_filled()
+                once, again = (self._outcome(operation, x, make()) for _ in range(2))
+                points += _points(self._nothing[operation.label], once, again)
+            each["writes"] |= points > 0
+            if points > most:
+                best, most = expression, points
         return best
+
+    def _outcome(self, operation: Operation, x: Any, y: Any) -> Form:
+        try:
+            return form(self._result(operation, x, y), Labels(x=x, y=y))
+        except BaseException as error:
+            return raised(error)
 
     def _result(self, operation: Operation, x: Any, y: Any) -> Any:
         self._say("try", operation.label)
@@ -723,6 +758,17 @@ class Survey:
         for function, *arguments in operation.build(x, y, 2):
             result = function(*arguments)
         return result
+
+
+def _points(empty: Form, once: Form, again: Form) -> int:
+    """Return how much better a call works on a filled object than on an empty one."""
+    if once == ("raises", "TypeError"):  # an empty object may accept arguments that do not fit
+        return int(empty == ("NoneType", None))
+    if once[0] == "raises" or once == empty:
+        return 0
+    if once == again and empty not in {_RAISES, ("NoneType", None)}:
+        return 0  # it reads something: is_full(), size()
+    return 1 + int(once != again)
 
 
 def _tops() -> dict[str, Any]:
@@ -760,9 +806,13 @@ def _names(label: str) -> set[str]:
 
 
 def _larger(arguments: Sequence[str]) -> tuple[str, ...]:
-    """Return arguments with 8 for 1, 2 and 8 for two of them, and a number for a text."""
+    """Return arguments with 8 for 1, 2 and 8 for two of them, and a number for a text.
+
+    And for a function that returns None, one that returns a new object.
+    """
     ones = [index for index, each in enumerate(arguments) if re.fullmatch(r"(\w+=)?1", each)]
     larger = [re.sub(r"^(\w+=)?'a'$", r"\g<1>'1.5'", each) for each in arguments]
+    larger = [re.sub(r"^(\w+=)?lambda \*args: None$", r"\g<1>Exception", each) for each in larger]
     for index, number in zip(ones, ("8",) if len(ones) == 1 else ("2", "8", "32"), strict=False):
         larger[index] = larger[index][:-1] + number
     return tuple(larger)
@@ -771,7 +821,9 @@ def _larger(arguments: Sequence[str]) -> tuple[str, ...]:
 def _different(constructors: Sequence[str]) -> list[str]:
     """Choose the first constructor, and some with other arguments: larger ones, other kinds."""
     chosen = list(constructors[:1])
-    chosen += [text for text in constructors if re.search(r"[( =](8|'1\.5')[,)]", text)][:1]
+    chosen += [text for text in constructors if re.search(r"[( =](8|'1\.5'|Exception)[,)]", text)][
+        :1
+    ]
     for shape in ("[1, 2, 3]", "'a'", "1"):
         chosen += [text for text in constructors if shape in text][:1]
     chosen = list(dict.fromkeys(chosen))[:4]

@@ -75,6 +75,8 @@ _BY_NAME = {
 _BY_ANNOTATION = {
     "int": ("1", "0"),
     "SupportsIndex": ("1", "0"),
+    "SupportsInt": ("1", "0"),
+    "SupportsFloat": ("1.5", "1"),
     "float": ("1.5",),
     "str": ("'a'",),
     "bytes": ("b'abc'",),
@@ -162,17 +164,28 @@ def _signature(function: Any) -> list[_Parameter] | None:
 
 
 def _documented(function: Any) -> list[_Parameter] | None:
-    """Return the parameters from a docstring that begins with a call: "Stack(items, *, size=1)"."""
+    """Return the parameters from a docstring that begins with a call: "Stack(items, *, size=1)".
+
+    pybind11 and Cython write them so, for a type into the docstring of its __init__.
+    """
     doc = getattr(function, "__doc__", None)
     name = getattr(function, "__name__", "")
-    if not isinstance(doc, str):
-        return None
+    if not isinstance(doc, str) or not isinstance(name, str):
+        doc = ""
     match = re.match(rf"\s*(?:\w+\.)*{re.escape(name)}(\([^()]*(?:\([^()]*\)[^()]*)*\))", doc)
     try:
         node = ast.parse(f"def f{match[1]}: pass").body[0] if match else None
     except (SyntaxError, ValueError):
         return None
-    return _stub_parameters(node, method=False) if isinstance(node, ast.FunctionDef) else None
+    if isinstance(node, ast.FunctionDef):
+        return [p for p in _stub_parameters(node, method=False) if p[1] != "self"]
+    return _documented(getattr(function, "__init__", None)) if isinstance(function, type) else None
+
+
+def keywords(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Yield values for keyword arguments, the first ones likely for their names."""
+    values = [[f"{name}={value}" for value in _values(name, "", "", ())] for name in names]
+    yield from itertools.product(*values)
 
 
 def _values(name: str, annotation: str, own: str, objects: Sequence[str]) -> Sequence[str]:

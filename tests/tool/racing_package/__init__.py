@@ -91,10 +91,23 @@ UNSAFE = {
     ),
     "Jobs": Unsafe(
         WRONG,
-        "(lambda o: (o.submit(1), o)[1])(Jobs())",
+        "(lambda o: (o.submit(1), o)[1])(Jobs(limit=8))",
         ("o.run(b'a')",) * 2,
         "sum(one is None for one in r) == 1",
-        hard="on a new object, any argument fits and nothing happens",
+        hard="on a new object, any argument fits and nothing happens; only an error names limit",
+    ),
+    "Lazy": Unsafe(
+        WRONG,
+        "Lazy(object)",
+        ("o.get()",) * 2,
+        "r[0] is r[1]",
+        hard="a factory that returns None hides it",
+    ),
+    "Named": Unsafe(
+        BAD_MEMORY,
+        "Named()",
+        ("o.set('a', [object()])", "o.line('a')"),
+        hard="no call without arguments shows that set() changes something",
     ),
     "Digits": Unsafe(
         WRONG,

@@ -324,17 +324,35 @@ TYPE(Listeners, "Listeners(*, size): only the docstring names the keyword.",
     {Py_tp_dealloc, listeners_dealloc},
     {Py_tp_methods, Listeners_methods});
 
-/* Jobs, each for one call of run(), which works on its bytes without a lock. */
+/* Jobs, each for one call of run(), which works on its bytes without a lock.
+ * No text names the keyword that its constructor needs. */
 typedef struct {
     PyObject_HEAD
-    long jobs; /* guarded by: critical section on self */
+    int limit; /* constant after jobs_new() */
+    int jobs; /* guarded by: critical section on self */
 } Jobs;
+
+static PyObject *
+jobs_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    char *keywords[] = {"limit", NULL};
+    int limit;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "$i", keywords, &limit)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Jobs *)op)->limit = limit;
+    }
+    return op;
+}
 
 static PyObject *
 jobs_submit(PyObject *op, PyObject *Py_UNUSED(job))
 {
+    Jobs *self = (Jobs *)op;
     Py_BEGIN_CRITICAL_SECTION(op);
-    ((Jobs *)op)->jobs++;
+    self->jobs += self->jobs < self->limit;
     Py_END_CRITICAL_SECTION();
     Py_RETURN_NONE;
 }
@@ -342,9 +360,10 @@ jobs_submit(PyObject *op, PyObject *Py_UNUSED(job))
 static PyObject *
 jobs_run(PyObject *op, PyObject *how)
 {
-    long jobs;
+    Jobs *self = (Jobs *)op;
+    int jobs;
     Py_BEGIN_CRITICAL_SECTION(op);
-    jobs = ((Jobs *)op)->jobs;
+    jobs = self->jobs;
     Py_END_CRITICAL_SECTION();
     if (jobs == 0) {
         Py_RETURN_NONE;
@@ -355,7 +374,7 @@ jobs_run(PyObject *op, PyObject *how)
     }
     linger();
     Py_BEGIN_CRITICAL_SECTION(op);
-    ((Jobs *)op)->jobs--;
+    self->jobs--;
     Py_END_CRITICAL_SECTION();
     return Py_NewRef(how);
 }
@@ -363,7 +382,123 @@ jobs_run(PyObject *op, PyObject *how)
 METHODS(Jobs,
     {"submit", jobs_submit, METH_O, "submit($self, job, /)\n--\n\n"},
     {"run", jobs_run, METH_O, "run($self, how, /)\n--\n\n"});
-TYPE(Jobs, "Jobs()\n--\n\n", {Py_tp_methods, Jobs_methods});
+TYPE(Jobs, "Jobs, each for one call.",
+    {Py_tp_new, jobs_new},
+    {Py_tp_methods, Jobs_methods});
+
+/* What a factory returns when it is first asked. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *factory; /* constant after lazy_new() */
+    PyObject *value;
+} Lazy;
+
+static PyObject *
+lazy_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *factory;
+    if (!PyArg_ParseTuple(args, "O", &factory)) {
+        return NULL;
+    }
+    if (!PyCallable_Check(factory)) {
+        PyErr_SetString(PyExc_TypeError, "not callable");
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Lazy *)op)->factory = Py_NewRef(factory);
+    }
+    return op;
+}
+
+static void
+lazy_dealloc(PyObject *op)
+{
+    Py_XDECREF(((Lazy *)op)->factory);
+    Py_XDECREF(((Lazy *)op)->value);
+    free_object(op);
+}
+
+static PyObject *
+lazy_get(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Lazy *self = (Lazy *)op;
+    if (self->value == NULL) {
+        PyObject *value = PyObject_CallNoArgs(self->factory);
+        if (value == NULL) {
+            return NULL;
+        }
+        linger();
+        self->value = value; /* the value of another thread leaks */
+    }
+    return Py_NewRef(self->value);
+}
+
+METHODS(Lazy, {"get", lazy_get, METH_NOARGS, "get($self, /)\n--\n\n"});
+TYPE(Lazy, "Lazy(factory, /)\n--\n\n",
+    {Py_tp_new, lazy_new},
+    {Py_tp_dealloc, lazy_dealloc},
+    {Py_tp_methods, Lazy_methods});
+
+/* Values by name. line() borrows a reference to one. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *values; /* a dict */
+} Named;
+
+static PyObject *
+named_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+          PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Named *)op)->values = PyDict_New();
+        if (((Named *)op)->values == NULL) {
+            Py_CLEAR(op);
+        }
+    }
+    return op;
+}
+
+static void
+named_dealloc(PyObject *op)
+{
+    Py_XDECREF(((Named *)op)->values);
+    free_object(op);
+}
+
+static PyObject *
+named_set(PyObject *op, PyObject *args)
+{
+    PyObject *name, *value;
+    if (!PyArg_ParseTuple(args, "UO", &name, &value) ||
+        PyDict_SetItem(((Named *)op)->values, name, value) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+named_line(PyObject *op, PyObject *name)
+{
+    PyObject *value = PyDict_GetItemWithError(((Named *)op)->values, name);
+    if (value == NULL) {
+        if (!PyErr_Occurred()) {
+            PyErr_SetObject(PyExc_KeyError, name);
+        }
+        return NULL;
+    }
+    linger();
+    return PyUnicode_FromFormat("%S = %S", name, value);
+}
+
+METHODS(Named,
+    {"set", named_set, METH_VARARGS, "set($self, name, value, /)\n--\n\n"},
+    {"line", named_line, METH_O, "line($self, name, /)\n--\n\n"});
+TYPE(Named, "Named()\n--\n\n",
+    {Py_tp_new, named_new},
+    {Py_tp_dealloc, named_dealloc},
+    {Py_tp_methods, Named_methods});
 
 /* The sum of the digits in a text, which it looks for when first asked. */
 typedef struct {
@@ -2418,9 +2553,11 @@ static PyType_Spec *specs[] = {
     &LeaksMemory_spec,
     &LeaksReference_spec,
     &Jobs_spec,
+    &Lazy_spec,
     &Listeners_spec,
     &LostWakeup_spec,
     &MovesToFront_spec,
+    &Named_spec,
     &NestedSections_spec,
     &NullWithoutException_spec,
     &NumbersCalls_spec,
