@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -262,6 +263,26 @@ def test_no_crash_is_reported_when_creating_an_object_sometimes_fails(on_path):
 
 
 @needs_threads
+def test_no_finding_when_an_object_refuses_with_an_exception_of_its_own(tmp_path, monkeypatch):
+    source = """
+import threading
+class BusyError(RuntimeError): pass
+class Section:
+    def __init__(self): self.n, self.lock = 0, threading.Lock()
+    def run(self):
+        if not self.lock.acquire(blocking=False): raise BusyError
+        for _ in range(100): pass
+        self.n += 1
+        self.lock.release()
+"""
+    (tmp_path / "section.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = drive("section:Section()", pair=("run()", "run()"))
+    assert result["findings"] == []
+    assert result["summary"]["meetings"] > 0
+
+
+@needs_threads
 def test_no_finding_when_an_object_refuses_a_second_call(on_path):
     result = drive("racing.safe:RefusesWhenBusy", 2.0)
     reasons = {s["operation"]: s["why"] for each in result["types"] for s in each["skipped"]}
@@ -467,6 +488,13 @@ def test_an_operation_has_the_effect_of_its_text(label, calls):
     prefix = "x." if label[0] not in "xyl3d" else ""
     exec(f"{prefix}{label.replace('; ', f'; {prefix}')}", {"x": by_python, "y": same})
     assert (by_driver, other) == (by_python, same)
+
+
+def test_a_with_statement_may_be_one_of_several_calls():
+    lock = threading.Lock()
+    operation = parse("locked(); with x: pass; locked()", {}, lock)
+    calls = operation.build(lock, None, 1)
+    assert [function(*arguments) for function, *arguments in calls] == [False, True, None, False]
 
 
 @pytest.mark.parametrize("label", ["", "1 +", "no_such(1)", "import os", "x if y else n"])

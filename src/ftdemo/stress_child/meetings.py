@@ -15,12 +15,11 @@ from typing import Any, NamedTuple
 
 from ftdemo._stress import Meetings, spin
 from ftdemo.stress_child.operations import Operation
-from ftdemo.stress_child.outcomes import Form, Labels, Oracle, form, raised
+from ftdemo.stress_child.outcomes import Form, Labels, Oracle, form, is_refusal, raised
 
 ORDERS = 24  # the maximum number of orders of the operations that the oracle runs
 ASKED_FIRST = 6  # times that the oracle runs each order before threads collide
 ASKED_AGAIN = 400  # times that it runs all orders, in total, before an outcome counts
-REFUSALS = (("raises", "RuntimeError"), ("raises", "BufferError"))
 LONGEST_PHASE = 1e-3  # seconds
 BURST_CALLS = 50  # per thread and object
 BURST_OBJECTS = 50
@@ -180,10 +179,10 @@ class Match:
         written, states, _ = outcome
         results = iter(written)
         kept = tuple(
-            tuple(step for step, _ in enumerate(each.steps) if next(results) not in REFUSALS)
+            tuple(step for step, _ in enumerate(each.steps) if not is_refusal(next(results)))
             for each in self.operations
         )
-        rest = tuple(result for result in written if result not in REFUSALS)
+        rest = tuple(result for result in written if not is_refusal(result))
         if not rest or len(rest) == len(written):
             return False
         if kept not in self._without:
@@ -197,7 +196,7 @@ class Match:
         if not self._without[kept].oracle.explains(without):
             return False
         steps = [step for each in self.operations for step in each.steps]
-        self.refused |= {s for s, r in zip(steps, written, strict=True) if r in REFUSALS}
+        self.refused |= {s for s, r in zip(steps, written, strict=True) if is_refusal(r)}
         return True
 
     def _outcomes(

@@ -93,7 +93,7 @@ def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
     Raises OperationError.
     """
     try:
-        body = ast.parse(label).body
+        body = _statements(label)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise OperationError(f"not an operation: {label!r}: {error}") from error
     if not body:
@@ -112,6 +112,14 @@ def parse(label: str, namespace: dict[str, Any], shared: Any) -> Operation:
     build_fresh = eval(_compile([_later(call) for call in calls], label), scope)
     used = {node.id for node in ast.walk(ast.Module(body, [])) if isinstance(node, ast.Name)}
     return Operation(label, build, build_fresh, tuple(steps), tuple(names), "y" in used)
+
+
+def _statements(label: str) -> list[ast.stmt]:
+    """Parse statements with "; " between them; unlike in Python, any of them may be a with."""
+    try:
+        return [statement for part in label.split("; ") for statement in ast.parse(part).body]
+    except SyntaxError:  # the text is inside a string
+        return ast.parse(label).body
 
 
 def _function(parameters: str, body: ast.expr) -> ast.Lambda:
@@ -228,7 +236,7 @@ def _name(name: str) -> ast.expr:
 
 def as_expression(label: str, namespace: dict[str, Any], shared: Any) -> str:
     """Return the operation as one Python expression, in which x is the object."""
-    calls = [c for each in ast.parse(label).body for c, _ in _calls(each, namespace, shared)]
+    calls = [c for each in _statements(label) for c, _ in _calls(each, namespace, shared)]
     return ", ".join(ast.unparse(ast.Call(call.elts[0], call.elts[1:], [])) for call in calls)
 
 

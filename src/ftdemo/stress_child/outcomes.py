@@ -52,9 +52,20 @@ class Labels:
         return label, False
 
 
+_NO_REFUSALS = (NotImplementedError, RecursionError)
+
+
 def raised(error: BaseException) -> Form:
-    """Return the form of an exception: only its type."""
-    return ("raises", type(error).__name__)
+    """Return the form of an exception: only its type, and whether it may mean a refusal."""
+    name = type(error).__name__
+    if isinstance(error, (RuntimeError, BufferError)) and not isinstance(error, _NO_REFUSALS):
+        return ("raises", name, "refused")
+    return ("raises", name)
+
+
+def is_refusal(result: Form) -> bool:
+    """Tell whether a call may have been refused, with a RuntimeError or BufferError."""
+    return len(result) == 3 and bool(result[0] == "raises")
 
 
 def form(value: Any, labels: Labels, depth: int = DEPTH) -> Form:
@@ -150,7 +161,7 @@ def text(written: Form) -> str:
     match written:
         case (str(kind),):
             return f"{kind}()"
-        case ("raises", name):
+        case ("raises", name, *_):
             return f"raises {name}"
         case ("same", str(label)):
             return label
