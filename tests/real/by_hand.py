@@ -346,22 +346,18 @@ def target_of(finding: dict) -> str:
 
 def confirm(finding: dict, program: Path, seconds: float) -> tuple[bool, str]:
     """Write a program, run it up to ATTEMPTS times; return whether the finding shows, and how."""
-    written = subprocess.run(
-        [
-            sys.executable,
-            "-X",
-            "gil=0",
-            __file__,
-            "--program",
-            str(program),
-            f"--seconds={seconds}",
-        ],
-        input=json.dumps(finding),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    command = [sys.executable, "-X", "gil=0", str(Path(__file__).resolve())]
+    command += ["--program", str(program), f"--seconds={seconds}"]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # calls may write files
+        written = subprocess.run(
+            command,
+            input=json.dumps(finding),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            cwd=folder,
+            check=False,
+        )
     if written.returncode:
         return False, "no program: " + (written.stderr.strip().rpartition("\n")[2] or "?")
     # With PYTHONMALLOC=debug, CPython overwrites freed memory: who still uses it crashes.

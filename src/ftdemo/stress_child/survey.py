@@ -729,7 +729,7 @@ class Survey:
             and hasattr(example, each["names"][0])
             and _names(each["label"]).isdisjoint({"y", "n"})
         ][:MOST_TRIED]
-        tried = [operations[label] for label in self._nothing]
+        tried = [operations[label] for label in self._nothing if label not in self._variants]
         tried.sort(key=lambda operation: self._nothing[operation.label] != _RAISES)
         best, most = None, 0
         for each in fills if tried else ():
