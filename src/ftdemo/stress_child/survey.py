@@ -717,6 +717,7 @@ class Survey:
 
         For example, a stack after push(1), if pop() raises on an empty one, or returns None. Best
         is an object on which they work once: a single item shows whether two threads can take it.
+        Marks the calls that fill an object as writing.
         """
         make = self.constructor_of(constructor)
         operations = {
@@ -821,9 +822,8 @@ def _larger(arguments: Sequence[str]) -> tuple[str, ...]:
 def _different(constructors: Sequence[str]) -> list[str]:
     """Choose the first constructor, and some with other arguments: larger ones, other kinds."""
     chosen = list(constructors[:1])
-    chosen += [text for text in constructors if re.search(r"[( =](8|'1\.5'|Exception)[,)]", text)][
-        :1
-    ]
+    larger = re.compile(r"[( =](8|'1\.5'|Exception)[,)]")
+    chosen += [text for text in constructors if larger.search(text)][:1]
     for shape in ("[1, 2, 3]", "'a'", "1"):
         chosen += [text for text in constructors if shape in text][:1]
     chosen = list(dict.fromkeys(chosen))[:4]
