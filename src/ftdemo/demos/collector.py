@@ -26,7 +26,9 @@ def longest_pause(while_running: Callable[[], object]) -> tuple[float, float]:
 
     def spin() -> None:
         last = time.perf_counter()
-        while not stop.is_set():
+        running = True
+        while running:
+            running = not stop.is_set()  # after it was set, there is one more time to take
             now = time.perf_counter()
             pauses[0] = max(pauses[0], now - last)
             last = now
