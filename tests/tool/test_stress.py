@@ -24,9 +24,10 @@ from ftdemo.stress.results import FEW
 from ftdemo.stress.run import list_types
 from ftdemo.stress.tsan import reports
 from ftdemo.stress_child import values
+from ftdemo.stress_child.extension_types import owner
 from ftdemo.stress_child.operations import OperationError, mirrored, parse
 from ftdemo.stress_child.outcomes import ANY, Labels, Oracle, form, generalize, matches
-from ftdemo.stress_child.survey import Survey, owner
+from ftdemo.stress_child.survey import Survey
 
 needs_threads = pytest.mark.skipif(
     not FREE_THREADED or cores() < 2, reason="needs a free-threaded build and two cores"

@@ -63,6 +63,14 @@ def raised(error: BaseException) -> Form:
     return ("raises", name)
 
 
+def described(error: BaseException) -> str:
+    """Return the type and text of an exception, for people."""
+    try:
+        return f"{type(error).__name__}: {error}"[:200].strip().rstrip(":")
+    except BaseException:
+        return type(error).__name__
+
+
 def is_refusal(result: Form) -> bool:
     """Tell whether a call may have been refused, with a RuntimeError or BufferError."""
     return len(result) == 3 and bool(result[0] == "raises")

@@ -21,10 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from ftdemo.processes import end_by_signal, end_with_parent
-from ftdemo.stress_child import MARK, survey
+from ftdemo.stress_child import MARK, extension_types
 from ftdemo.stress_child.meetings import ASKED_FIRST, Burst, Crew, Match, Numbers, Subject
 from ftdemo.stress_child.operations import Operation, mirrored, parse
 from ftdemo.stress_child.outcomes import ANY, Form, matches, text
+from ftdemo.stress_child.surroundings import count_fork
+from ftdemo.stress_child.survey import Found, Survey
 from ftdemo.threadsafety import level_of
 
 FIRST_LOOK = 200  # meetings
@@ -62,15 +64,17 @@ class Reporter:
 
 def list_subjects(request: dict[str, Any], reporter: Reporter) -> None:
     """Report the types and functions of modules."""
-    modules, aside = survey.import_all(request["modules"])
-    own = survey.owner(request["own"])
+    modules, aside = extension_types.import_all(request["modules"])
+    own = extension_types.owner(request["own"])
     for operation, why in aside.items():
         reporter.say("aside", operation, why)
-    for found in survey.find_types(modules, own):
+    for found in extension_types.find_types(modules, own):
         reporter.say("type", *found)
     seen: set[int] = set()
     for module in modules:
-        functions = {name: id(vars(module)[name]) for name in survey.find_functions(module, own)}
+        functions = {
+            name: id(vars(module)[name]) for name in extension_types.find_functions(module, own)
+        }
         if names := [name for name, function in functions.items() if function not in seen]:
             reporter.say("functions", module.__name__, names)
         seen.update(functions.values())
@@ -85,9 +89,9 @@ class Drive:
         module = importlib.import_module(request["module"])
         for other in request["imports"]:
             importlib.import_module(other)
-        self._own = survey.owner(request["own"])
+        self._own = extension_types.owner(request["own"])
         given = request["given"] if request["constructor"] else []
-        self._survey = survey.Survey(module, self._own, self._say, dict(request["aside"]), given)
+        self._survey = Survey(module, self._own, self._say, dict(request["aside"]), given)
         self._chance = random.Random(request["seed"])
         self._crew = Crew(max(request["threads"], 2))
         self._numbers = Numbers()
@@ -146,8 +150,8 @@ class Drive:
         kind = type(self._example)
         if (
             request["only_functions"]
-            and survey.is_extension_type(kind)
-            and self._own(survey.module_of(kind))
+            and extension_types.is_extension_type(kind)
+            and self._own(extension_types.module_of(kind))
         ):
             every, observers = self._survey.operations(
                 kind, request["constructor"], request["functions"]
@@ -158,7 +162,7 @@ class Drive:
             found = self._survey.module_functions(request["functions"], request["constructor"])
         else:
             found = self._survey.operations(kind, request["constructor"], request["functions"])
-            name = survey.name_in(kind, self._survey.module)
+            name = extension_types.name_in(kind, self._survey.module)
             self._say("kind", name, level_of(kind.__doc__))
         filled = None
         if not request["only_functions"] and not request["given"]:
@@ -220,7 +224,7 @@ class Drive:
                     given.add(pair)
                     yield rank, pair
 
-    def _combinations(self, found: list[survey.Found]) -> Iterable[Sequence[survey.Found]]:
+    def _combinations(self, found: list[Found]) -> Iterable[Sequence[Found]]:
         """Combine each two operations, one with itself too; of a large type, a random part."""
         if len(found) <= MANY:
             return itertools.combinations_with_replacement(found, 2)
@@ -530,10 +534,6 @@ def _parts(labels: Sequence[str]) -> set[str]:
     return {part for label in labels for part in label.split("; ")}
 
 
-def _after_fork_in_parent() -> None:
-    survey.FORKS[0] += 1
-
-
 def main() -> None:
     """Run the request."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
@@ -541,7 +541,7 @@ def main() -> None:
     reporter = Reporter(sys.argv[2])
     faulthandler.enable(ERRORS)
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_parent=_after_fork_in_parent, after_in_child=lambda: _exit(0))
+        os.register_at_fork(after_in_parent=count_fork, after_in_child=lambda: _exit(0))
     sys.path[:] = request["path"]
     if request["task"] == "list":
         list_subjects(request, reporter)

@@ -1,30 +1,25 @@
-"""Find what to drive: types, expressions that make their objects, and operations on these.
+"""Find expressions that make objects of a type, and the operations on these.
 
 Runs in a child, because an attempt may crash, hang or end the process. Each attempt is announced
 before it is made. The attempt that ended a child is not made again; aside has the reason.
 """
 
 import ast
-import builtins
 import contextlib
-import importlib
-import os
 import re
 import sys
-import threading
 import time
-import types
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.machinery import ExtensionFileLoader
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
-from types import BuiltinFunctionType, FunctionType, ModuleType
-from typing import Any, NamedTuple, TypedDict
+from types import BuiltinFunctionType, ModuleType
+from typing import Any, TypedDict
 
 from ftdemo.stress_child import values
+from ftdemo.stress_child.extension_types import find_types, full_name, is_extension_type, module_of
 from ftdemo.stress_child.meetings import Subject, observe, observe_one
 from ftdemo.stress_child.operations import Operation, OperationError, as_expression, parse
-from ftdemo.stress_child.outcomes import Form, Labels, form, raised
+from ftdemo.stress_child.outcomes import Form, Labels, described, form, raised
+from ftdemo.stress_child.surroundings import surroundings, what_changed
 from ftdemo.threadsafety import level_of
 
 SLOW = 0.25  # seconds; slower calls are not driven
@@ -112,142 +107,6 @@ class Found(TypedDict):
     level: str | None
 
 
-class Something(NamedTuple):
-    """A type that may be driven: its module, its full name, and the expression that names it."""
-
-    module: str
-    name: str
-    expression: str
-    level: str | None
-
-
-def import_all(modules: Iterable[str]) -> tuple[list[ModuleType], dict[str, str]]:
-    """Import modules by name; return the modules, and why the others cannot be imported."""
-    imported: list[ModuleType] = []
-    aside: dict[str, str] = {}
-    for name in modules:
-        try:
-            imported.append(importlib.import_module(name))
-        except BaseException as error:
-            aside[f"import {name}"] = _described(error)
-    return imported, aside
-
-
-def _described(error: BaseException) -> str:
-    try:
-        return f"{type(error).__name__}: {error}"[:200].strip().rstrip(":")
-    except BaseException:
-        return type(error).__name__
-
-
-_PLACES = {"__dict__", "__weakref__"}
-
-
-def is_extension_type(kind: Any) -> bool:
-    """Tell whether a type is from an extension module, not a Python class."""
-    if not isinstance(kind, type) or issubclass(kind, BaseException):
-        return False
-    if "__firstlineno__" in vars(kind):  # 3.13
-        return False
-    members = {name: value for name, value in vars(kind).items() if name not in _PLACES}
-    if any(isinstance(value, FunctionType) for value in members.values()):
-        return False
-    return any(
-        callable(value) or hasattr(type(value), "__get__")
-        for name, value in members.items()
-        if name not in {"__doc__", "__module__", "__new__"}
-    ) or isinstance(members.get("__new__"), BuiltinFunctionType)
-
-
-def find_types(modules: Sequence[ModuleType], own: Callable[[str], bool]) -> Iterator[Something]:
-    """Yield the public extension types of modules, each once.
-
-    own(name) tells whether the module of that name belongs to the target.
-    """
-    seen: set[int] = set()
-    for module in modules:
-        for name, value in sorted(vars(module).items()):
-            if name.startswith("_") or id(value) in seen or not is_extension_type(value):
-                continue
-            if own(module_of(value)) or _has_no_module(value, module):
-                seen.add(id(value))
-                yield Something(
-                    module.__name__, name_in(value, module), name, level_of(value.__doc__)
-                )
-
-
-def module_of(kind: type) -> str:
-    """Return the __module__ of a type; "" if there is none, or if it is no text."""
-    name = getattr(kind, "__module__", "")
-    return name if isinstance(name, str) else ""
-
-
-def name_in(kind: type, module: ModuleType) -> str:
-    """Return the name of a type with its module, or with this one if it does not name its own."""
-    return (
-        f"{module.__name__}.{kind.__qualname__}"
-        if _has_no_module(kind, module)
-        else full_name(kind)
-    )
-
-
-def _has_no_module(kind: type, module: ModuleType) -> bool:
-    """Tell whether a type does not name its module, as is the default of PyO3.
-
-    Its __module__ is then "builtins", or there is none.
-    """
-    loader = getattr(module.__spec__, "loader", None)
-    return (
-        module_of(kind) in {"", "builtins"}
-        and isinstance(loader, ExtensionFileLoader)
-        and not any(kind is value for space in (builtins, types) for value in vars(space).values())
-    )
-
-
-def find_functions(module: ModuleType, own: Callable[[str], bool]) -> Iterator[str]:
-    """Yield the names of the public functions of a module that are not Python functions."""
-    for name, value in sorted(vars(module).items()):
-        if (
-            not name.startswith("_")
-            and callable(value)
-            and not isinstance(value, (type, FunctionType))
-            and own(str(getattr(value, "__module__", None) or ""))
-        ):
-            yield name
-
-
-def full_name(kind: type) -> str:
-    """Return the name of a type with its module."""
-    return f"{module_of(kind)}.{kind.__qualname__}"
-
-
-def owner(names: Sequence[str]) -> Callable[[str], bool]:
-    """Return a function that tells whether a type belongs to a target, by its __module__.
-
-    names are the modules of the target. A type belongs to it if its __module__ is one of these, a
-    module inside one, or a package that contains one. `_x` counts as `x`, as in the standard
-    library. A type may name its module without the package: `_x` for `acme._x`, if no other module
-    `_x` is imported.
-    """
-    plain = {_plain(name) for name in names}
-    last = {name.rpartition(".")[2] for name in names}
-
-    def own(module: str) -> bool:
-        given = _plain(module)
-        known = sys.modules.get(module)
-        is_ours = known is None or any(known is sys.modules.get(name) for name in names)
-        return (module in last and is_ours) or any(
-            given == name or given.startswith(f"{name}.") or name.startswith(f"{given}.")
-            for name in plain
-        )
-
-    return own
-
-
-def _plain(module: str) -> str:
-    return ".".join(part.lstrip("_") for part in module.split("."))
-
-
 class Survey:
     """Finds the operations on one subject.
 
@@ -325,9 +184,9 @@ class Survey:
             try:
                 made = self.constructor_of(text)()
             except BaseException as error:
-                reason = reason or _described(error)
+                reason = reason or described(error)
                 if not arguments or "=" in arguments[-1]:
-                    self._missing = _MISSING.search(_described(error))
+                    self._missing = _MISSING.search(described(error))
             else:
                 if isinstance(made, kind):
                     works.append(text)
@@ -554,7 +413,7 @@ class Survey:
                 self.aside[guess] = outcome
                 reason = outcome
             elif isinstance(outcome, (TypeError, AttributeError, NotImplementedError)):
-                reason = reason or _described(outcome)
+                reason = reason or described(outcome)
             else:
                 raises.append(guess)
         if not works and not raises:
@@ -614,7 +473,7 @@ class Survey:
         except OperationError as error:
             return TypeError(str(error))
         self._say("try", label)
-        before = _surroundings()
+        before = surroundings()
         result: Any = None
         start = time.perf_counter()
         try:
@@ -623,12 +482,12 @@ class Survey:
         except SystemExit:
             return "ends the process (raises SystemExit)"
         except BaseException as error:
-            if _surroundings() != before:
-                return _changed(before)
+            if surroundings() != before:
+                return what_changed(before)
             return error
         seconds = time.perf_counter() - start
-        if _surroundings() != before:
-            return _changed(before)
+        if surroundings() != before:
+            return what_changed(before)
         if seconds > SLOW:
             return f"takes {seconds:.1f} s"
         self._note_derived(result, label)
@@ -828,54 +687,3 @@ def _different(constructors: Sequence[str]) -> list[str]:
         chosen += [text for text in constructors if shape in text][:1]
     chosen = list(dict.fromkeys(chosen))[:4]
     return chosen + [text for text in constructors if values.LARGE in text and text not in chosen]
-
-
-def _surroundings() -> tuple[object, ...]:
-    """Return process state that a well-behaved operation does not change."""
-    open_ = []
-    for descriptor in (0, 1, 2):
-        with contextlib.suppress(OSError):
-            os.fstat(descriptor)
-            open_.append(descriptor)
-    threads = len(list(Path("/proc/self/task").iterdir())) if sys.platform == "linux" else 0
-    where = str(Path.cwd())
-    return (threads, threading.active_count(), tuple(open_), where, FORKS[0], _has_children())
-
-
-def _has_children() -> bool:
-    """Tell whether the process has children, running or ended, that it has not waited for."""
-    if sys.platform == "win32":
-        return False
-    try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _changed(before: tuple[object, ...]) -> str:
-    """Say what an operation changed in the process, and undo it if possible."""
-    after = _surroundings()
-    if after[2] != before[2]:
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            with contextlib.suppress(OSError):
-                os.fstat(descriptor)
-                continue
-            os.dup2(null, descriptor)
-        return "closes file descriptors of the process"
-    if after[5] and not before[5]:
-        with contextlib.suppress(ChildProcessError):
-            while True:  # if a child does not end, this blocks, and the attempt is not made again
-                os.waitpid(-1, 0)
-    if after[4] != before[4]:
-        return "forks"
-    if after[5] and not before[5]:
-        return "starts a process"
-    if after[3] != before[3]:
-        os.chdir(str(before[3]))
-        return "changes the working directory"
-    return "starts threads"
-
-
-FORKS = [0]
