@@ -358,6 +358,10 @@ class Drive:
         if match.refused:
             self._say("refused", sorted(match.refused))
         if tally.seen:
+            for pair in _pairs_in(labels) * 3:  # fewer calls that show the race are clearer
+                self._look(pair, MOST_MEETINGS)
+                if self._is_known(labels):
+                    return
             self._done.add(labels)
             self._findings += 1
             if not any("; " in label for label in labels):
@@ -528,6 +532,15 @@ def _texts(form: Form) -> list[str]:
         shown[masked[0]] = "n"
         shown[masked[1]] = f"n {'-' if more < 0 else '+'} {abs(more)}" if more else "n"
     return shown
+
+
+def _pairs_in(labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the pairs of single calls in longer sequences, or in those of more threads."""
+    threads = [label.split("; ") for label in labels]
+    if sum(map(len, threads)) <= 2:
+        return []
+    pairs = (itertools.product(*two) for two in itertools.combinations(threads, 2))
+    return list(dict.fromkeys(itertools.chain.from_iterable(pairs)))
 
 
 def _parts(labels: Sequence[str]) -> set[str]:
