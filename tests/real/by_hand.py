@@ -26,7 +26,7 @@ BEGIN = '''\
 """{title}"""
 
 import _operator, os, sys, threading
-from random import choice, randrange
+from random import choice, choices, randrange
 from re import sub
 from time import monotonic, sleep
 import {top}
@@ -46,13 +46,14 @@ threads = {threads}
 
 def arrive(here, n):
     """Wait for the other threads, then for a random time."""
+    wait = randrange(12)
     here.append(None)
     spins = 0
     while len(here) < n:
         spins += 1
         if spins > 1000:
             sleep(0)
-    for _ in range(randrange(12)):
+    for _ in range(wait):
         pass
 
 def pinned(i, function):
@@ -81,14 +82,18 @@ def shown(value, n):
     if isinstance(value, BaseException):
         return kind, ""
     try:
-        if hasattr(value, "__next__") and not hasattr(value, "read"):
-            value = [item for item, _ in zip(value, range(32))]
-        elif isinstance(value, memoryview):
-            value = bytes(value)
-        text = repr(value)
+        text = repr(read(value, 3))
     except BaseException as error:
         text = type(error).__name__
     return kind, sub("0x[0-9a-f]{5,}", "0x", text).replace(str(n), "n")
+
+def read(value, depth):
+    """Read iterators, also those in tuples and lists."""
+    if depth and hasattr(value, "__next__") and not hasattr(value, "read"):
+        return [read(item, depth - 1) for item, _ in zip(value, range(32))]
+    if depth and type(value) in (tuple, list):
+        return [read(item, depth - 1) for item in value]
+    return bytes(value) if isinstance(value, memoryview) else value
 
 def items_of(shared):
     """Return the items of a sequence."""
@@ -198,7 +203,7 @@ print("seen", seen, "of", meetings, example, flush=True)
 os._exit(0)  # a crash at the end of the process is no race
 '''
 
-CRASHES = """\
+CRASHES = '''\
 import faulthandler
 faulthandler.enable()
 
@@ -206,37 +211,51 @@ faulthandler.enable()
 constants = object_code.co_consts
 references = [sys.getrefcount(each) for each in constants]
 
-def burst(i, x, y, n, count, turns):
-    mine = calls[i % len(calls)]
-    for _ in range(count):
-        for call in mine:
-            if turns:
-                turns.acquire()
-            try:
-                kept = call(x, y, n)
-                if hasattr(kept, "__next__") and not hasattr(kept, "read"):
-                    kept = [item for item, _ in zip(kept, range(32))]
-            except SystemError as error:
-                print("SystemError", error, flush=True)
-                os._exit(99)
-            except Exception:
-                pass
-            if turns:
-                turns.release()
-        mine = choice(calls)
+def script(i, count):
+    """Return the calls of a thread: first its own, then random ones."""
+    each = [calls[i % len(calls)], *choices(calls, k=count - 1)]
+    return [call for steps in each for call in steps]
+
+def burst(script, x, y, n, turns, reads):
+    for call in script:
+        if turns:
+            turns.acquire()
+        try:
+            kept = call(x, y, n)
+            if reads and hasattr(kept, "__next__") and not hasattr(kept, "read"):
+                kept = [item for item, _ in zip(kept, range(32))]
+        except SystemError as error:
+            print("SystemError", error, flush=True)
+            os._exit(99)
+        except Exception:
+            pass
+        if turns:
+            turns.release()
 
 def loose(turns, seconds):
     end = monotonic() + seconds
     objects = 0
     while monotonic() < end:
-        shared = [(make(), make(), objects * 100 + 10**6 + i, []) for i in range(20)]
-        count = choice([3, 50])  # the first calls empty some objects
+        shared, made = [], threading.Event()
+        count = choice([1, 3, 50])  # the first calls empty some objects
+        size = 60 // count + 20
+        reads = choice([True, False])  # that takes time, in which another thread may be faster
+        def prepare():
+            shared.extend((make(), make(), objects * 100 + 10**6 + i, []) for i in range(size))
+            made.set()
+        # CPython frees an object in the thread that made it: at once, if this one makes calls too.
+        if choice([True, False]):
+            prepare()
         def run(i):
+            if i == 0 and not shared:
+                prepare()
+            made.wait()
             for x, y, n, here in shared:
+                mine = script(i, count)
                 arrive(here, threads)
-                burst(i, x, y, n, count, turns)
+                burst(mine, x, y, n, turns, reads)
         together([lambda i=i: run(i) for i in range(threads)])
-        objects += 20
+        objects += size
         del shared
         if any(sys.getrefcount(each) < count for each, count in zip(constants, references)):
             print("a reference was lost", flush=True)
@@ -246,12 +265,12 @@ def loose(turns, seconds):
 # First one thread makes all calls, then threads take turns, then they run at the same time.
 for x, y in [(make(), make()) for _ in range(50)]:
     for i in range(threads):
-        burst(i, x, y, 10**6, 50, None)
+        burst(script(i, 50), x, y, 10**6, None, True)
 loose(threading.Lock(), 1)
 print("fine in turn", flush=True)
 print("seen 0 of", loose(None, seconds), flush=True)
 os._exit(0)  # a crash at the end of the process is no race
-"""
+'''
 
 
 def qualified(tree: ast.AST, module: object) -> str:
