@@ -25,7 +25,7 @@ MALLOC_SHARE = 0.15  # of the time, with PYTHONMALLOC=debug, which overwrites fr
 UNSHARED = ("compatible", "safe on distinct objects")
 FOR_CRASHES = "documented as {}, so threads may not share it: only crashes count"
 
-REFUSED = "raises RuntimeError or BufferError, with no other effect, while another thread uses it"
+REFUSED = "raises while another thread uses it, with no other effect"
 
 
 class _Candidate(NamedTuple):
@@ -90,7 +90,7 @@ class Driver:
         self._subject = subject
         self.aside: dict[str, str] = {}
         self.looks: tuple[str, ...] = ()  # what distinguishes these objects from other ones
-        self.filled: str | None = None  # an expression for objects on which more calls work
+        self.filled: list[str] = []  # expressions for objects on which more calls work
         self._operations: list[dict[str, Any]] = []
         self._observers: list[str] = []
         self._name = subject.name

@@ -150,8 +150,8 @@ def _drive_each_way(target: TargetSession, subject: Subject) -> None:
             aside.update(driver.aside)
         elif driver.looks not in driven:  # not like the objects of another constructor
             driven[driver.looks] = driver
-            if driver.filled and subject.constructor is None and constructor in given:
-                constructors.append(driver.filled)
+            if subject.constructor is None and constructor in given:
+                constructors += driver.filled
     if aside or not driven:
         target.run.add_type(not_driven(subject.name), aside)
     for driver in driven.values():

@@ -164,7 +164,7 @@ class Drive:
             found = self._survey.operations(kind, request["constructor"], request["functions"])
             name = extension_types.name_in(kind, self._survey.module)
             self._say("kind", name, level_of(kind.__doc__))
-        filled = None
+        filled = []
         if not request["only_functions"] and not request["given"]:
             filled = self._survey.filled(found[0], request["constructor"], self._example)
         self._say(

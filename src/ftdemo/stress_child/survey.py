@@ -10,7 +10,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 from types import BuiltinFunctionType, ModuleType
 from typing import Any, TypedDict
 
@@ -28,8 +28,10 @@ SLOW_OBSERVER = 300e-6  # seconds; slower operations are not used as observers
 OBSERVERS = 24
 LOOKUPS = 6
 FEW_ATTEMPTS = 30  # to call a method that may make an object
+MORE = 4  # items, besides the first one, in an object with several
 MOST_TRIED = 8  # operations that may fill an object, and that do nothing on an empty one
 _RAISES = ("raises",)
+_EMPTY = {bool, int, str, bytes, list, tuple, set, dict}  # their empty values are nothing
 _READS = re.compile(r"(x\.)?\w+(\(x?\))?")  # len(x), size(), x.size
 # What CPython and Cython say: missing 1 required keyword-only argument: 'size'
 _MISSING = re.compile(r"(?:required|keyword-only|positional) arguments?:? '?(\w+)")
@@ -129,6 +131,7 @@ class Survey:
         self.derived: dict[str, str] = {}
         self.state = ""  # what the observers show of a new object
         self._missing: re.Match[str] | None = None  # what an error says about a missing argument
+        self._makers: dict[str, list[str]] = {}  # for objects of other types
         self._variants: dict[str, str] = {}
         self._nothing: dict[str, Form] = {}  # calls on a new object that fail, or return nothing
         self._given = given
@@ -174,9 +177,10 @@ class Survey:
         """Find expressions that make objects of kind: up to four, with different arguments."""
         works: list[str] = []
         more: list[str] = []
+        named: list[tuple[str, tuple[str, ...]]] = []  # with objects of types that errors name
         deadline = time.perf_counter() + LONG_SEARCH
         reason = ""
-        for call, arguments in self._ways_to_make(kind, works):
+        for call, arguments in chain(self._ways_to_make(kind, works), named):
             text = f"{expression}{call}({', '.join(arguments)})"
             if "y" in arguments or {text, f"{expression}{call}(...)"}.intersection(self.aside):
                 continue
@@ -187,6 +191,10 @@ class Survey:
                 reason = reason or described(error)
                 if not arguments or "=" in arguments[-1]:
                     self._missing = _MISSING.search(described(error))
+                for made in () if works else self._objects_named(error, expression):
+                    for place in range(len(arguments)):
+                        other = (call, (*arguments[:place], made, *arguments[place + 1 :]))
+                        named += [other] if other not in named else []
             else:
                 if isinstance(made, kind):
                     works.append(text)
@@ -232,6 +240,25 @@ class Survey:
                 continue
             tried = values.arguments(method, f"{kind.__name__}.{name}", kind.__name__)
             yield from ((f".{name}", arguments) for arguments in islice(tried, FEW_ATTEMPTS))
+
+    def _objects_named(self, error: BaseException, own: str) -> list[str]:
+        """Return expressions for objects of the types that the text of an error names.
+
+        For example: "argument 1 must be acme.Connection, not int". own is the type that is known.
+        """
+        words = {*re.findall(r"\w+", described(error))} - {own}
+        found = []
+        for each in find_types([self.module], self._own):
+            name = each.expression
+            if name in words and isinstance(error, TypeError):
+                if name not in self._makers:
+                    self._makers[name] = []  # for objects that need each other
+                    aside = dict(self.aside)
+                    self._makers[name] = self.constructors(vars(self.module)[name], name)[:1]
+                    self.aside.clear()
+                    self.aside.update(aside)  # the reasons concern a type that is not driven here
+                found += self._makers[name]
+        return found
 
     def objects_for(self, functions: Sequence[str]) -> list[str]:
         """Find expressions that make objects of the module's types that these functions accept."""
@@ -372,7 +399,7 @@ class Survey:
 
     def _first(
         self,
-        guesses: Mapping[str, str],
+        guesses: dict[str, str],
         make: Callable[[], Any],
         example: Any,
         what: str,
@@ -398,7 +425,8 @@ class Survey:
         works: dict[str, str] = {}
         raises: list[str] = []
         reason = ""
-        for guess, value in guesses.items():
+        tried = list(guesses.items())
+        for guess, value in tried:
             if works and not ("y" in _names(guess) or value in values.ANYTHING):
                 continue
             if time.perf_counter() > deadline or len(raises) > 200:
@@ -414,14 +442,21 @@ class Survey:
                 reason = outcome
             elif isinstance(outcome, (TypeError, AttributeError, NotImplementedError)):
                 reason = reason or described(outcome)
+                for made in () if works else self._objects_named(outcome, type(example).__name__):
+                    before, found, after = guess.rpartition(value)
+                    label = f"{before}{made}{after}"
+                    if value and found and label not in guesses:
+                        guesses[label] = made
+                        tried.append((label, made))
             else:
                 raises.append(guess)
         if not works and not raises:
             if not quiet and what not in self.aside and not any(g in self.aside for g in guesses):
                 self.aside[what] = f"could not be called ({reason})"
             return []
-        chosen = [*works, *raises][:1]
-        chosen += [guess for guess in list(works)[1:] if "y" in _names(guess)][:1]
+        chosen = [guess for guess in works if "y" not in _names(guess)][:1]
+        chosen += [guess for guess in works if "y" in _names(guess)][:1]
+        chosen = chosen or raises[:1]
         chosen += self._with_other_values(chosen[0], guesses[chosen[0]], works, new, make, example)
         return list(dict.fromkeys(chosen))
 
@@ -434,7 +469,11 @@ class Survey:
         make: Callable[[], Any],
         example: Any,
     ) -> Iterator[str]:
-        """Yield a guess with other values instead of its last one, as far as they work."""
+        """Yield a guess with other values instead of its last one, as far as they work.
+
+        And with other values instead of all: a mix of two calls shows in each argument.
+        """
+        differs = _with_all_other_values(guess)
         more: tuple[str, ...] = values.NEW_OF.get(value, ()) if new else ()
         anything = set(works.values()).issuperset(values.ANYTHING)
         if anything or (value and works and self._fits(guess, value, make, example)):
@@ -448,12 +487,18 @@ class Survey:
             if not found or label in self.aside:
                 continue
             outcome = self._attempt(label, make, example)
-            # A value that is too large for this object may fail halfway, which tests more code.
-            fails = another in others and isinstance(outcome, (ArithmeticError, ValueError))
+            # A value that is too large for this object may fail halfway, which tests more code; a
+            # key that is missing here may be there later.
+            fails = (another in others and isinstance(outcome, (ArithmeticError, ValueError))) or (
+                another in others[:1] and isinstance(outcome, LookupError)
+            )
             if outcome is None or fails:
                 if another in others:
                     self._variants[label] = guess
                 yield label
+        if differs and differs not in self.aside and not self._attempt(differs, make, example):
+            self._variants[differs] = guess
+            yield differs
 
     def _fits(self, label: str, value: str, make: Callable[[], Any], example: Any) -> bool:
         """Tell whether an operation accepts any object instead of value, its last argument."""
@@ -547,13 +592,24 @@ class Survey:
             and _LOOKUP.search(operation.names[0])
             and _names(operation.label).isdisjoint({"y", "n"})
         ][:LOOKUPS]
+        asked = [
+            operation
+            for operation in operations.values()
+            if not operation.takes_nothing
+            and operation not in lookups
+            and hasattr(example, operation.names[0])
+            and operation.names[0] not in _SYNTAX
+            and operation.label not in self._variants
+            and _names(operation.label).isdisjoint({"y", "n"})
+            and self._answers(operation, make)
+        ][:LOOKUPS]
         telling = [operation for operation in silent if operation not in mute]
         last = [operation for operation in silent + changers if operation not in telling]
-        observers = [*telling, *lookups, *last][: OBSERVERS + LOOKUPS]
+        observers = [*telling, *lookups, *last][: OBSERVERS + LOOKUPS] + asked
         x = make()
-        subject = Subject(make, lambda: (make(), make()), tuple(observers))
+        subject = self._observed = Subject(make, lambda: (make(), make()), tuple(observers))
         self.state = repr(observe(subject, x, Labels(x=x)))
-        subject = subject._replace(observers=(*telling[:OBSERVERS], *lookups))
+        subject = subject._replace(observers=(*telling[:OBSERVERS], *lookups, *asked))
         for each in found:
             operation = operations[each["label"]]
             x, y = make(), make()
@@ -564,19 +620,20 @@ class Survey:
                 result = self._result(operation, x, y)
                 each["fails"] = False
                 del self._nothing[operation.label]
-                nothing = result is None or (type(result) in {bool, int} and not result)
+                nothing = result is None or (type(result) in _EMPTY and not result)
                 if nothing and operation.names[0] not in _SYNTAX:
-                    self._nothing[operation.label] = form(result, Labels())
+                    self._nothing[operation.label] = form(result, Labels(x=x, y=y))
             changed = observe(subject, x, Labels(x=x)) != before
             each["writes"] = changed or operation in changers
         return found, [operation.label for operation in observers]
 
-    def filled(self, found: Sequence[Found], constructor: str, example: Any) -> str | None:
-        """Return an expression for an object on which calls work that do not on a new one.
+    def filled(self, found: Sequence[Found], constructor: str, example: Any) -> list[str]:
+        """Return expressions for objects on which calls work that do not on a new one.
 
         For example, a stack after push(1), if pop() raises on an empty one, or returns None. Best
         is an object on which they work once: a single item shows whether two threads can take it.
-        Marks the calls that fill an object as writing.
+        Then one with several items, if the object seems to hold items. Marks the calls that fill an
+        object as writing.
         """
         make = self.constructor_of(constructor)
         operations = {
@@ -591,20 +648,43 @@ class Survey:
         ][:MOST_TRIED]
         tried = [operations[label] for label in self._nothing if label not in self._variants]
         tried.sort(key=lambda operation: self._nothing[operation.label] != _RAISES)
-        best, most = None, 0
+        best, most, holds = None, 0, None
         for each in fills if tried else ():
             call = as_expression(each["label"], self.namespace, example)
-            expression = f"(lambda x: ({call}, x)[-1])({constructor})"
-            make_filled = self.constructor_of(expression)
+            one = f"(lambda x: ({call}, x)[-1])({constructor})"
+            make_filled = self.constructor_of(one)
             points = 0
             for operation in tried[: 2 * MOST_TRIED]:
                 x = make_filled()
                 once, again = (self._outcome(operation, x, make()) for _ in range(2))
                 points += _points(self._nothing[operation.label], once, again)
-            each["writes"] |= points > 0
+                each["writes"] |= once[0] != "raises" and once != self._nothing[operation.label]
             if points > most:
-                best, most = expression, points
-        return best
+                best, most = one, points
+            several = f"(lambda x: ({call}, [{_varied(call)} for i in range({MORE})], x)[-1])"
+            several += f"({constructor})"
+            if each["writes"] and not holds and self._extent(several) > self._extent(one):
+                holds = several
+        return [each for each in (best, holds) if each]
+
+    def _extent(self, expression: str) -> int:
+        """Return how many things an object seems to hold; 0 if it cannot be made."""
+        self._say("try", expression)
+        try:
+            x = self.constructor_of(expression)()
+            state = observe(self._observed, x, Labels(x=x))
+            return _count(state) + (len(x) if hasattr(x, "__len__") else 0)
+        except BaseException:
+            return 0
+
+    def _answers(self, operation: Operation, make: Callable[[], Any]) -> bool:
+        """Tell whether a call quickly returns something, and the same when it is called again."""
+        self._say("try", operation.label)
+        x = make()
+        start = time.perf_counter()
+        once, again = (observe_one(operation, x, Labels(x=x)) for _ in range(2))
+        fast = time.perf_counter() - start < 2 * SLOW_OBSERVER
+        return fast and once == again and once[0] not in {"NoneType", "raises", "same"}
 
     def _outcome(self, operation: Operation, x: Any, y: Any) -> Form:
         try:
@@ -629,6 +709,21 @@ def _points(empty: Form, once: Form, again: Form) -> int:
     if once == again and empty not in {_RAISES, ("NoneType", None)}:
         return 0  # it reads something: is_full(), size()
     return 1 + int(once != again)
+
+
+def _varied(call: str) -> str:
+    """Return a call with values that depend on i, from 0 to MORE - 1, instead of its arguments."""
+
+    class Replace(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> Any:
+            each = values.EACH.get(ast.unparse(node)) if isinstance(node, ast.expr) else None
+            return ast.parse(each, mode="eval").body if each else self.generic_visit(node)
+
+    return ast.unparse(Replace().visit(ast.parse(call)))
+
+
+def _count(form: Form) -> int:
+    return sum(map(_count, form)) if isinstance(form, tuple) else 1
 
 
 def _tops() -> dict[str, Any]:
@@ -658,6 +753,23 @@ def _setting(example: Any, name: str) -> list[str]:
             other = {int: "7", float: "2.5", str: "'b'", bytes: "b'b'", bool: repr(not now)}
             return [other[type(now)], *values.POOL]
     return ["object()", *values.POOL]
+
+
+def _with_all_other_values(label: str) -> str:
+    """Return a call with another value for each of its arguments; "" if it has less than two."""
+    replaced = 0
+
+    class Replace(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> Any:
+            nonlocal replaced
+            others = values.ANOTHER.get(ast.unparse(node)) if isinstance(node, ast.expr) else None
+            if not others:
+                return self.generic_visit(node)
+            replaced += 1
+            return ast.parse(others[0], mode="eval").body
+
+    tree = Replace().visit(ast.parse(label))
+    return ast.unparse(tree) if replaced > 1 else ""
 
 
 def _names(label: str) -> set[str]:

@@ -30,6 +30,7 @@ POOL = (
     "__import__('io').BytesIO(b'abc')",
     "iter('ab')",
     "'i'",  # a format or a type code
+    "'1'",
 )
 _FEW = (
     *("1", "'a'", "[1, 2, 3]", "b'abc'", "y", "{'a': 1}", "lambda *args: None", "0", "object()"),
@@ -56,6 +57,16 @@ ANOTHER = {
     "2.5": ("3.5",),
     "[1, 2, 3]": ("[4]", "[4] * 1000"),
     "lambda *args: None": ("Exception",),  # the same object in all threads
+}
+# Values that depend on i, from 0 on, to fill an object with different ones.
+EACH = {
+    "1": "i",
+    "0": "i",
+    "'a'": "f'a{i}'",
+    "b'abc'": "b'%d' % i",
+    "1.5": "i / 2",
+    "[1, 2, 3]": "[i]",
+    "lambda *args: None": "(Exception, ValueError, KeyError, OSError)[i]",
 }
 LARGE = "2**63 - 2"  # adding 1 is fine, adding 2 overflows
 
