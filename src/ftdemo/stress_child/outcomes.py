@@ -53,12 +53,17 @@ class Labels:
 
 
 _NO_REFUSALS = (NotImplementedError, RecursionError)
+_SAYS_BUSY = re.compile(r"busy|in use|concurren|locked|another thread|already", re.IGNORECASE)
 
 
 def raised(error: BaseException) -> Form:
-    """Return the form of an exception: only its type, and whether it may mean a refusal."""
+    """Return the form of an exception: only its type, and whether it may mean a refusal.
+
+    A refusal is a RuntimeError or BufferError, or says that the object is in use.
+    """
     name = type(error).__name__
-    if isinstance(error, (RuntimeError, BufferError)) and not isinstance(error, _NO_REFUSALS):
+    usual = isinstance(error, (RuntimeError, BufferError)) and not isinstance(error, _NO_REFUSALS)
+    if usual or _SAYS_BUSY.search(described(error)):
         return ("raises", name, "refused")
     return ("raises", name)
 
@@ -72,7 +77,7 @@ def described(error: BaseException) -> str:
 
 
 def is_refusal(result: Form) -> bool:
-    """Tell whether a call may have been refused, with a RuntimeError or BufferError."""
+    """Tell whether a call may have been refused: see raised()."""
     return len(result) == 3 and bool(result[0] == "raises")
 
 
