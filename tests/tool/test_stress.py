@@ -47,7 +47,7 @@ else:
     FOUND = ["PlainIncrement", "TornPair", "ShelfReader", "UnlockedStack", "LeaksReference"]
     FOUND += ["NumbersObjects", "OneForEach", "TornSides", "Tap", "bump", "count_in"]
     FOUND += ["LastItem", "UnitedSets", "MadeByMethod", "Listeners", "Digits", "Jobs"]
-    FOUND += ["Lazy", "Named", "name_number"]
+    FOUND += ["Lazy", "Named", "Query", "Cursor", "Watchers", "Squares", "name_number"]
     SILENT = ["RandomValues", "RareValues", "TimeStamps", "ExportsLocked", "CountsAllCalls"]
     SILENT += ["RefusesWhenBusy", "NumbersSafely"]
 # Targets with another name: types that only calls create, and two functions with one state.

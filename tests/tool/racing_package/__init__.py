@@ -21,7 +21,7 @@ class Unsafe:
     """make creates o, and each thread makes one of calls, once. All of them can use x, a Shared.
 
     right is a condition on o, x and the results r. It is true after the calls in any order. If
-    there is no condition, the threads repeat the calls, and no result is checked.
+    there is no condition, no result is checked.
     """
 
     kinds: frozenset[str]  # each of them is correct, and more than one may be reported
@@ -108,6 +108,27 @@ UNSAFE = {
         "Named()",
         ("o.set('a', [object()])", "o.line('a')"),
         hard="no call without arguments shows that set() changes something",
+    ),
+    "Query": Unsafe(
+        WRONG,
+        "Query()",
+        ("o.where('a', 1)", "o.where('b', 2)"),
+        "o.terms() in [(['a', 'b'], [1, 2]), (['b', 'a'], [2, 1])]",
+        hard="only two calls that differ in both arguments show it",
+    ),
+    "Cursor": Unsafe(
+        WRONG,
+        "Cursor(Table(1))",
+        ("o.fetch()",) * 2,
+        "set(r) == {0, None}",
+        hard="only an error names the type that its constructor needs",
+    ),
+    "Watchers": Unsafe(
+        WRONG,
+        "[o := Watchers(), [o.add(each) for each in (int, str, float, repr)]][0]",
+        ("o.tell(1)", "o.remove(int)"),
+        "len(r[0]) == 4 or r[0] == ['1', 1.0, '1']",
+        hard="an object with one callback has none to skip",
     ),
     "Digits": Unsafe(
         WRONG,
@@ -198,6 +219,9 @@ UNSAFE = {
     ),
     "LeaksMemory": Unsafe(
         kinds("broken"), "LeaksMemory()", ("o.refresh()",) * 2, hard="memory is all that is lost"
+    ),
+    "Squares": Unsafe(
+        kinds("broken"), "Squares()", ("o.of(2)",) * 2, hard="memory of C is all that is lost"
     ),
     "LeaksReference": Unsafe(
         kinds("broken"),

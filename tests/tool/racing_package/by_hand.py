@@ -104,7 +104,8 @@ def meet(row, namespace, seconds, seen):
     """Let the threads call at the same time, once on each object."""
     calls = [function(code, namespace) for code in row.calls]
     make = function(row.make, namespace)
-    right = eval(f"lambda o, x, r: {row.right}", namespace)
+    right = eval(f"lambda o, x, r: {row.right or True}", namespace)
+    before = memory()
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         shared = [Shared() for _ in range(100)]
@@ -117,6 +118,7 @@ def meet(row, namespace, seconds, seen):
             seen["not-atomic"] += not right(o, x, r)
         del o, x, r, objects, results
         seen["broken"] += [sys.getrefcount(x) for x in shared] != references
+    seen["bytes a meeting"] = (memory() - before) * 1024 // max(seen["meetings"], 1)
 
 
 def again_and_again(call, o, x, end, turns):
@@ -233,6 +235,8 @@ def try_row(folder, module, name, seconds, how):
         return {done.stderr.decode(errors="replace")}, {}
     seen = json.loads(done.stdout.decode().rstrip().rpartition("\n")[2])
     kinds = {kind for kind in ("not-atomic", "broken") if seen[kind]}
+    if how == "meet" and seen["bytes a meeting"] > 100:
+        kinds.add("broken")
     if how == "burst" and (leaked := seen["bytes a call"]) >= 4:
         _, control = try_row(folder, module, name, seconds, "turns")
         seen["in turn"] = control.get("bytes a call", leaked)
@@ -260,7 +264,7 @@ def main():
             if arguments.names and name not in arguments.names:
                 continue
             found, figures = set(), []
-            hows = ["meet"] * bool(row.calls and row.right)
+            hows = ["meet"] * bool(row.calls)
             if row.calls and (module == "unsafe" or not set(row.aside) & set(row.calls)):
                 hows += ["burst", "debug"]  # not for a call that waits for another thread
             # On a busy machine, both threads may stay on one core, so their calls never overlap.

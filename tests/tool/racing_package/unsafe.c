@@ -500,6 +500,272 @@ TYPE(Named, "Named()\n--\n\n",
     {Py_tp_dealloc, named_dealloc},
     {Py_tp_methods, Named_methods});
 
+/* Conditions of a query: their fields and their values are in two lists. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *fields; /* a list */
+    PyObject *values; /* a list */
+} Query;
+
+static PyObject *
+query_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+          PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        Query *self = (Query *)op;
+        self->fields = PyList_New(0);
+        self->values = PyList_New(0);
+        if (self->fields == NULL || self->values == NULL) {
+            Py_CLEAR(op);
+        }
+    }
+    return op;
+}
+
+static void
+query_dealloc(PyObject *op)
+{
+    Py_XDECREF(((Query *)op)->fields);
+    Py_XDECREF(((Query *)op)->values);
+    free_object(op);
+}
+
+static PyObject *
+query_where(PyObject *op, PyObject *args)
+{
+    Query *self = (Query *)op;
+    PyObject *field, *value;
+    if (!PyArg_ParseTuple(args, "UO", &field, &value) ||
+        PyList_Append(self->fields, field) < 0) {
+        return NULL;
+    }
+    linger();
+    if (PyList_Append(self->values, value) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+query_terms(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Query *self = (Query *)op;
+    Py_ssize_t complete = PyList_Size(self->values);
+    return Py_BuildValue("NN", PyList_GetSlice(self->fields, 0, complete),
+                         PyList_GetSlice(self->values, 0, complete));
+}
+
+METHODS(Query,
+    {"where", query_where, METH_VARARGS,
+     "where($self, field, value, /)\n--\n\n"},
+    {"terms", query_terms, METH_NOARGS, "terms($self, /)\n--\n\n"});
+TYPE(Query, "Query()\n--\n\n",
+    {Py_tp_new, query_new},
+    {Py_tp_dealloc, query_dealloc},
+    {Py_tp_methods, Query_methods});
+
+/* The number of rows that a Cursor counts. */
+typedef struct {
+    PyObject_HEAD
+    long rows; /* constant after table_new() */
+} Table;
+
+static PyObject *
+table_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    long rows;
+    if (!PyArg_ParseTuple(args, "l", &rows)) {
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Table *)op)->rows = rows;
+    }
+    return op;
+}
+
+TYPE(Table, "Some rows.", {Py_tp_new, table_new});
+
+/* Its constructor needs a Table, as only an error says. */
+typedef struct {
+    PyObject_HEAD
+    long rows; /* constant after cursor_new() */
+    volatile long next;
+} Cursor;
+
+static PyObject *
+cursor_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *table;
+    if (!PyArg_ParseTuple(args, "O", &table)) {
+        return NULL;
+    }
+    if (strcmp(Py_TYPE(table)->tp_name, "racing.unsafe.Table") != 0) {
+        PyErr_SetString(PyExc_TypeError, "argument 1 must be a Table");
+        return NULL;
+    }
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Cursor *)op)->rows = ((Table *)table)->rows;
+    }
+    return op;
+}
+
+static PyObject *
+cursor_fetch(PyObject *op, PyObject *Py_UNUSED(ignored))
+{
+    Cursor *self = (Cursor *)op;
+    long row = self->next;
+    if (row >= self->rows) {
+        Py_RETURN_NONE;
+    }
+    linger();
+    self->next = row + 1;
+    return PyLong_FromLong(row);
+}
+
+METHODS(Cursor, {"fetch", cursor_fetch, METH_NOARGS, "fetch($self, /)\n--\n\n"});
+TYPE(Cursor, "The next row.",
+    {Py_tp_new, cursor_new},
+    {Py_tp_methods, Cursor_methods});
+
+/* A table that the first call makes, with malloc(). */
+#define SQUARES 4096
+typedef struct {
+    PyObject_HEAD
+    long *table;
+} Squares;
+
+static PyObject *
+squares_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+            PyObject *Py_UNUSED(kwargs))
+{
+    return PyType_GenericAlloc(type, 0);
+}
+
+static void
+squares_dealloc(PyObject *op)
+{
+    free(((Squares *)op)->table);
+    free_object(op);
+}
+
+static PyObject *
+squares_of(PyObject *op, PyObject *arg)
+{
+    Squares *self = (Squares *)op;
+    long number;
+    if (!as_number(arg, SQUARES - 1, &number)) {
+        return NULL;
+    }
+    if (self->table == NULL) {
+        long *table = malloc(SQUARES * sizeof(long));
+        if (table == NULL) {
+            return PyErr_NoMemory();
+        }
+        for (long i = 0; i < SQUARES; i++) {
+            table[i] = i * i;
+        }
+        self->table = table; /* the table of another thread leaks */
+    }
+    return PyLong_FromLong(self->table[number]);
+}
+
+METHODS(Squares, {"of", squares_of, METH_O, "of($self, number, /)\n--\n\n"});
+TYPE(Squares, "Squares()\n--\n\n",
+    {Py_tp_new, squares_new},
+    {Py_tp_dealloc, squares_dealloc},
+    {Py_tp_methods, Squares_methods});
+
+/* Callbacks. tell() skips one if another thread removes one before it. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *callbacks; /* a list */
+} Watchers;
+
+static PyObject *
+watchers_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+             PyObject *Py_UNUSED(kwargs))
+{
+    PyObject *op = PyType_GenericAlloc(type, 0);
+    if (op != NULL) {
+        ((Watchers *)op)->callbacks = PyList_New(0);
+        if (((Watchers *)op)->callbacks == NULL) {
+            Py_CLEAR(op);
+        }
+    }
+    return op;
+}
+
+static void
+watchers_dealloc(PyObject *op)
+{
+    Py_XDECREF(((Watchers *)op)->callbacks);
+    free_object(op);
+}
+
+static PyObject *
+watchers_add(PyObject *op, PyObject *callback)
+{
+    if (!PyCallable_Check(callback)) {
+        PyErr_SetString(PyExc_TypeError, "not callable");
+        return NULL;
+    }
+    if (PyList_Append(((Watchers *)op)->callbacks, callback) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+watchers_remove(PyObject *op, PyObject *callback)
+{
+    PyObject *callbacks = ((Watchers *)op)->callbacks;
+    Py_ssize_t place;
+    int result = -1;
+    Py_BEGIN_CRITICAL_SECTION(callbacks);
+    place = PySequence_Index(callbacks, callback);
+    if (place >= 0) {
+        result = PySequence_DelItem(callbacks, place);
+    }
+    Py_END_CRITICAL_SECTION();
+    if (result < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+watchers_tell(PyObject *op, PyObject *value)
+{
+    PyObject *callbacks = ((Watchers *)op)->callbacks;
+    PyObject *results = PyList_New(0);
+    for (Py_ssize_t i = 0; results && i < PyList_GET_SIZE(callbacks); i++) {
+        PyObject *callback = PyList_GetItemRef(callbacks, i);
+        if (callback == NULL) {
+            PyErr_Clear();
+            break;
+        }
+        PyObject *result = PyObject_CallOneArg(callback, value);
+        Py_DECREF(callback);
+        if (result == NULL || PyList_Append(results, result) < 0) {
+            Py_CLEAR(results);
+        }
+        Py_XDECREF(result);
+    }
+    return results;
+}
+
+METHODS(Watchers,
+    {"add", watchers_add, METH_O, "add($self, callback, /)\n--\n\n"},
+    {"remove", watchers_remove, METH_O, "remove($self, callback, /)\n--\n\n"},
+    {"tell", watchers_tell, METH_O, "tell($self, value, /)\n--\n\n"});
+TYPE(Watchers, "Watchers()\n--\n\n",
+    {Py_tp_new, watchers_new},
+    {Py_tp_dealloc, watchers_dealloc},
+    {Py_tp_methods, Watchers_methods});
+
 /* The sum of the digits in a text, which it looks for when first asked. */
 typedef struct {
     PyObject_HEAD
@@ -2553,6 +2819,11 @@ static PyType_Spec *specs[] = {
     &LeaksMemory_spec,
     &LeaksReference_spec,
     &Jobs_spec,
+    &Query_spec,
+    &Table_spec,
+    &Cursor_spec,
+    &Squares_spec,
+    &Watchers_spec,
     &Lazy_spec,
     &Listeners_spec,
     &LostWakeup_spec,
