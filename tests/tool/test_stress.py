@@ -526,6 +526,7 @@ def test_a_mirrored_operation_swaps_x_and_y():
     assert mirrored("extend(y)", {}, []) == "y.extend(x)"
     assert mirrored("y.extend(x)", {}, []) == "x.extend(y)"
     assert mirrored("len(x)", {}, []) == "len(y)"
+    assert mirrored("with x: pass; len(x)", {}, []) == "with y: pass; len(y)"
 
 
 # Outcomes.

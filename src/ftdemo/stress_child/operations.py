@@ -254,7 +254,8 @@ def mirrored(label: str, namespace: dict[str, Any], shared: Any) -> str:
         def visit_Name(self, node: ast.Name) -> ast.Name:
             return ast.Name({"x": "y", "y": "x"}.get(node.id, node.id), node.ctx)
 
-    return ast.unparse(ast.fix_missing_locations(Swap().visit(ast.parse(label))))
+    swapped = [Swap().visit(statement) for statement in _statements(label)]
+    return "; ".join(ast.unparse(each).replace(":\n    ", ": ") for each in swapped)  # with y: pass
 
 
 def _method(call: ast.expr, namespace: dict[str, Any], shared: Any) -> str | None:

@@ -131,6 +131,7 @@ class Survey:
         self.derived: dict[str, str] = {}
         self.state = ""  # what the observers show of a new object
         self._missing: re.Match[str] | None = None  # what an error says about a missing argument
+        self._type_names = {each.expression for each in find_types([module], own)}
         self._makers: dict[str, list[str]] = {}  # for objects of other types
         self._variants: dict[str, str] = {}
         self._nothing: dict[str, Form] = {}  # calls on a new object that fail, or return nothing
@@ -191,9 +192,9 @@ class Survey:
                 reason = reason or described(error)
                 if not arguments or "=" in arguments[-1]:
                     self._missing = _MISSING.search(described(error))
-                for made in () if works else self._objects_named(error, expression):
+                for needed in () if works else self._objects_named(error, expression):
                     for place in range(len(arguments)):
-                        other = (call, (*arguments[:place], made, *arguments[place + 1 :]))
+                        other = (call, (*arguments[:place], needed, *arguments[place + 1 :]))
                         named += [other] if other not in named else []
             else:
                 if isinstance(made, kind):
@@ -246,18 +247,18 @@ class Survey:
 
         For example: "argument 1 must be acme.Connection, not int". own is the type that is known.
         """
+        if not isinstance(error, TypeError):
+            return []
         words = {*re.findall(r"\w+", described(error))} - {own}
         found = []
-        for each in find_types([self.module], self._own):
-            name = each.expression
-            if name in words and isinstance(error, TypeError):
-                if name not in self._makers:
-                    self._makers[name] = []  # for objects that need each other
-                    aside = dict(self.aside)
-                    self._makers[name] = self.constructors(vars(self.module)[name], name)[:1]
-                    self.aside.clear()
-                    self.aside.update(aside)  # the reasons concern a type that is not driven here
-                found += self._makers[name]
+        for name in sorted(words & self._type_names):
+            if name not in self._makers:
+                self._makers[name] = []  # for objects that need each other
+                aside = dict(self.aside)
+                self._makers[name] = self.constructors(vars(self.module)[name], name)[:1]
+                self.aside.clear()
+                self.aside.update(aside)  # the reasons concern a type that is not driven here
+            found += self._makers[name]
         return found
 
     def objects_for(self, functions: Sequence[str]) -> list[str]:
