@@ -394,12 +394,12 @@ class Burst:
                 n = self._number.next()
                 x, y = self._subject.make_two()
                 shared.append((x, y))
-                if fresh:
-                    made = [operation.build_fresh(x, y, n) for operation in self.operations]
-                else:
-                    made = [operation.build(x, y, n) for operation in self.operations]
-                    witnesses.extend(value for each in made for value in _witnesses(each))
-                for thread, script in enumerate(scripts):
+                for thread, script in enumerate(scripts):  # threads share x and y, no arguments
+                    if fresh:
+                        made = [operation.build_fresh(x, y, n) for operation in self.operations]
+                    else:
+                        made = [operation.build(x, y, n) for operation in self.operations]
+                        witnesses.extend(value for each in made for value in _witnesses(each))
                     drawn = [made[thread % len(made)], *chance.choices(made, k=calls - 1)]
                     script.extend([call for each in drawn for call in each][:calls])
 
