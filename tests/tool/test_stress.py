@@ -25,6 +25,7 @@ from ftdemo.stress.run import list_types
 from ftdemo.stress.tsan import reports
 from ftdemo.stress_child import values
 from ftdemo.stress_child.extension_types import owner
+from ftdemo.stress_child.meetings import Burst, Crew, Numbers, Subject
 from ftdemo.stress_child.operations import OperationError, mirrored, parse
 from ftdemo.stress_child.outcomes import ANY, Labels, Oracle, form, generalize, matches
 from ftdemo.stress_child.survey import Survey
@@ -184,6 +185,20 @@ def test_arguments_are_read_from_docstrings_as_pybind11_writes_them():
 
     assert next(values.arguments(Pool, "Pool", "Pool")) == ("'a'", "1")
     assert next(values.arguments(Method(), "Pool.release", "Pool")) == ("b'abc'",)
+
+
+@needs_threads
+def test_threads_that_repeat_calls_share_no_arguments():
+    seen: dict[int, list[list[int]]] = {}
+
+    class Box:
+        def put(self, item):
+            seen.setdefault(threading.get_ident(), []).append(item)
+
+    subject = Subject(Box, lambda: (Box(), Box()), ())
+    Burst(subject, [parse("put([1])", {}, Box())], 2, Crew(2), Numbers()).run(1, 4, seed=1)
+    one, other = seen.values()
+    assert {id(item) for item in one}.isdisjoint(id(item) for item in other)
 
 
 def test_an_object_is_filled_with_what_a_call_uses_up():
