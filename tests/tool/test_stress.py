@@ -220,6 +220,25 @@ class Emitter:
 
 
 @needs_threads
+def test_an_object_that_crashes_when_it_holds_several_items_is_driven(tmp_path, monkeypatch):
+    source = """
+import os
+class Box:
+    def __init__(self): self.items = []
+    def put(self, item: int):
+        self.items.append(item)
+        if len(self.items) > 3: os.abort()
+    def count(self): return len(self.items)
+"""
+    (tmp_path / "box.py").write_text(source, encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = drive("box:Box()")
+    assert result["summary"]["meetings"] > 0
+    (row,) = result["types"]
+    assert any("for i in range" in each["operation"] for each in row["skipped"])
+
+
+@needs_threads
 def test_finding_has_the_fewest_calls_that_show_the_race(monkeypatch):
     """On a busy machine, the threads may meet first in a longer combination, as they must here."""
     longer = "from ftdemo.stress_child.probe import Drive; Drive._all_pairs = lambda self: []; "

@@ -586,24 +586,7 @@ class Survey:
                 changers.append(reader)
             else:
                 silent.append(reader)
-        lookups = [
-            operation
-            for operation in operations.values()
-            if not operation.takes_nothing
-            and _LOOKUP.search(operation.names[0])
-            and _names(operation.label).isdisjoint({"y", "n"})
-        ][:LOOKUPS]
-        asked = [
-            operation
-            for operation in operations.values()
-            if not operation.takes_nothing
-            and operation not in lookups
-            and hasattr(example, operation.names[0])
-            and operation.names[0] not in _SYNTAX
-            and operation.label not in self._variants
-            and _names(operation.label).isdisjoint({"y", "n"})
-            and self._answers(operation, make)
-        ][:LOOKUPS]
+        lookups, asked = self._with_arguments(list(operations.values()), make, example)
         telling = [operation for operation in silent if operation not in mute]
         last = [operation for operation in silent + changers if operation not in telling]
         observers = [*telling, *lookups, *last][: OBSERVERS + LOOKUPS] + asked
@@ -627,6 +610,27 @@ class Survey:
             changed = observe(subject, x, Labels(x=x)) != before
             each["writes"] = changed or operation in changers
         return found, [operation.label for operation in observers]
+
+    def _with_arguments(
+        self, operations: Sequence[Operation], make: Callable[[], Any], example: Any
+    ) -> tuple[list[Operation], list[Operation]]:
+        """Return operations with arguments that show state: lookups, and others that answer."""
+        every = [
+            operation
+            for operation in operations
+            if not operation.takes_nothing and _names(operation.label).isdisjoint({"y", "n"})
+        ]
+        lookups = [each for each in every if _LOOKUP.search(each.names[0])][:LOOKUPS]
+        others = (
+            each
+            for each in every
+            if each not in lookups
+            and hasattr(example, each.names[0])
+            and each.names[0] not in _SYNTAX
+            and each.label not in self._variants
+            and self._answers(each, make)
+        )
+        return lookups, list(islice(others, LOOKUPS))
 
     def filled(self, found: Sequence[Found], constructor: str, example: Any) -> list[str]:
         """Return expressions for objects on which calls work that do not on a new one.
@@ -670,6 +674,8 @@ class Survey:
 
     def _extent(self, expression: str) -> int:
         """Return how many things an object seems to hold; 0 if it cannot be made."""
+        if expression in self.aside:
+            return 0
         self._say("try", expression)
         try:
             x = self.constructor_of(expression)()
