@@ -666,7 +666,8 @@ class Survey:
                 each["writes"] |= once[0] != "raises" and once != self._nothing[operation.label]
             if points > most:
                 best, most = one, points
-            several = f"(lambda x: ({call}, [{_varied(call)} for i in range({MORE})], x)[-1])"
+            varied, _ = _replaced(call, values.EACH)
+            several = f"(lambda x: ({call}, [{varied} for i in range({MORE})], x)[-1])"
             several += f"({constructor})"
             if each["writes"] and not holds and self._extent(several) > self._extent(one):
                 holds = several
@@ -718,15 +719,20 @@ def _points(empty: Form, once: Form, again: Form) -> int:
     return 1 + int(once != again)
 
 
-def _varied(call: str) -> str:
-    """Return a call with values that depend on i, from 0 to MORE - 1, instead of its arguments."""
+def _replaced(code: str, others: Mapping[str, str]) -> tuple[str, int]:
+    """Replace expressions in code by others; return the code, and the number of replacements."""
+    count = 0
 
     class Replace(ast.NodeTransformer):
         def visit(self, node: ast.AST) -> Any:
-            each = values.EACH.get(ast.unparse(node)) if isinstance(node, ast.expr) else None
-            return ast.parse(each, mode="eval").body if each else self.generic_visit(node)
+            nonlocal count
+            other = others.get(ast.unparse(node)) if isinstance(node, ast.expr) else None
+            if other is None:
+                return self.generic_visit(node)
+            count += 1
+            return ast.parse(other, mode="eval").body
 
-    return ast.unparse(Replace().visit(ast.parse(call)))
+    return ast.unparse(Replace().visit(ast.parse(code))), count
 
 
 def _count(form: Form) -> int:
@@ -764,19 +770,10 @@ def _setting(example: Any, name: str) -> list[str]:
 
 def _with_all_other_values(label: str) -> str:
     """Return a call with another value for each of its arguments; "" if it has less than two."""
-    replaced = 0
-
-    class Replace(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> Any:
-            nonlocal replaced
-            others = values.ANOTHER.get(ast.unparse(node)) if isinstance(node, ast.expr) else None
-            if not others:
-                return self.generic_visit(node)
-            replaced += 1
-            return ast.parse(others[0], mode="eval").body
-
-    tree = Replace().visit(ast.parse(label))
-    return ast.unparse(tree) if replaced > 1 else ""
+    changed, count = _replaced(
+        label, {value: others[0] for value, others in values.ANOTHER.items()}
+    )
+    return changed if count > 1 else ""
 
 
 def _names(label: str) -> set[str]:

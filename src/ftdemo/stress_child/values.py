@@ -58,7 +58,7 @@ ANOTHER = {
     "[1, 2, 3]": ("[4]", "[4] * 1000"),
     "lambda *args: None": ("Exception",),  # the same object in all threads
 }
-# Values that depend on i, from 0 on, to fill an object with different ones.
+# Values that depend on i, from 0 to 3, to fill an object with different ones.
 EACH = {
     "1": "i",
     "0": "i",
